@@ -1,0 +1,73 @@
+/**
+ * The errors of the OCI side. Engines match on their texts, so where runc has a text it is kept
+ * byte for byte.
+ */
+
+/** A stable name for programs; texts are for people and engines. */
+export type ErrorCode = `ERR_PINION_${string}`;
+
+export interface OciErrorOptions {
+  /** Exit status of the command that fails with this error: 1 unless runc has another. */
+  exitCode?: number;
+  /** What the user can do about it. */
+  hint?: string;
+  cause?: unknown;
+}
+
+/** An error with a one-line message meant for the user and for the `--log` record. */
+export class OciError extends Error {
+  readonly code: ErrorCode;
+  readonly exitCode: number;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: OciErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'OciError';
+    this.code = code;
+    this.exitCode = options.exitCode ?? 1;
+    this.hint = options.hint;
+  }
+
+  /** The same error with text before its message ("runc create failed: ..."). */
+  prefixed(prefix: string): OciError {
+    const options: OciErrorOptions = { exitCode: this.exitCode, cause: this };
+    if (this.hint !== undefined) options.hint = this.hint;
+    return new OciError(this.code, `${prefix}${this.message}`, options);
+  }
+}
+
+/** Texts of runc's libcontainer/error.go, start.go, delete.go and utils_linux.go. */
+const RUNC_TEXTS = {
+  ERR_PINION_ID_EMPTY: 'container id cannot be empty',
+  ERR_PINION_ID_FORMAT: 'invalid container ID format',
+  ERR_PINION_EXISTS: 'container with given ID already exists',
+  ERR_PINION_NOT_FOUND: 'container does not exist',
+  ERR_PINION_NOT_RUNNING: 'container not running',
+  ERR_PINION_ALREADY_RUNNING: 'cannot start an already running container',
+  ERR_PINION_STOPPED: 'cannot start a container that has stopped',
+  ERR_PINION_PAUSED: 'cannot start a container in the paused state',
+  ERR_PINION_INIT_DEAD: 'container process is already dead',
+  ERR_PINION_INIT_ALIVE: 'container init still running',
+  ERR_PINION_CONSOLE_NEEDED:
+    'cannot allocate tty if runc will detach without setting console socket',
+  ERR_PINION_CONSOLE_UNUSED:
+    'cannot use console socket if runc will not detach or allocate tty',
+} as const satisfies Record<ErrorCode, string>;
+
+/** An error whose text engines search for. */
+export function runcError(code: keyof typeof RUNC_TEXTS, options?: OciErrorOptions): OciError {
+  return new OciError(code, RUNC_TEXTS[code], options);
+}
+
+/** `errno` name of a failed system call (`ENOENT`), or undefined for any other value. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code)
+    ? error.code
+    : undefined;
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
