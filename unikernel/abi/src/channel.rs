@@ -1,0 +1,89 @@
+//! The channel: requests of the guest to its monitor, through shared memory.
+//!
+//! A channel belongs to one vCPU. It is a ring of indices into a table of slots; a slot carries one
+//! request and its answer, and data for both. The guest writes a slot, pushes its index and moves
+//! `tail`; a server (the monitor's helper thread, or the vCPU's own thread after an exit) takes
+//! indices in order and answers in the slot. Who waits, waits for the slot's `state`.
+//!
+//! The server's own position in the ring is not in shared memory, so a guest can confuse nothing
+//! but itself: every field that the server reads is read once and checked.
+
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+
+/// Slots of a channel: how many requests can be under way at once.
+pub const SLOTS: usize = 16;
+/// Bytes of a slot with its data.
+pub const SLOT_BYTES: usize = 24 << 10;
+/// Where the data begin in a slot; offsets in requests count from the slot's start.
+pub const DATA: usize = 128;
+pub const HEADER_BYTES: u64 = 4096;
+pub const CHANNEL_BYTES: u64 = HEADER_BYTES + (SLOTS * SLOT_BYTES) as u64;
+
+/// The channel's first page.
+#[repr(C, align(64))]
+pub struct Header {
+    /// Requests pushed so far, modulo 2^32. Written by the guest.
+    pub tail: AtomicU32,
+    _pad0: [u32; 15],
+    /// Not 0 while a helper thread polls the ring: then the guest spins for an answer, otherwise
+    /// it leaves by [`crate::ports::SERVE`]. Written by the monitor.
+    pub polled: AtomicU32,
+    _pad1: [u32; 15],
+    /// Slot indices. Written by the guest.
+    pub ring: [AtomicU32; SLOTS],
+}
+
+/// The head of a slot; data follow at [`DATA`].
+#[repr(C, align(64))]
+pub struct Slot {
+    /// One of [`state`].
+    pub state: AtomicU32,
+    /// A Linux system-call number, or one of [`crate::calls::machine`].
+    pub number: AtomicU32,
+    /// As the call's row in [`crate::calls`] says.
+    pub args: [AtomicU64; 6],
+    /// The call's result: 0 or more, or a negative error number.
+    pub result: AtomicI64,
+}
+
+const _: () = assert!(size_of::<Slot>() <= DATA);
+const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
+
+/// What a slot's `state` can be.
+pub mod state {
+    /// The guest may fill it.
+    pub const FREE: u32 = 0;
+    /// Filled and pushed.
+    pub const SUBMITTED: u32 = 1;
+    /// Answered.
+    pub const DONE: u32 = 2;
+    /// The call would block, and was not done: the guest leaves by [`crate::ports::SERVE`], and
+    /// the vCPU's own thread does it.
+    pub const WOULD_BLOCK: u32 = 3;
+}
+
+/// A request as the server copied it out of a slot: nothing in it has been checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    pub number: u32,
+    pub args: [u64; 6],
+}
+
+/// One piece of a buffer in guest-physical memory, as they stand in a slot's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Segment {
+    pub address: u64,
+    pub bytes: u64,
+}
+
+/// A [`crate::calls::Arg::BufferIn`] or `BufferOut` argument: where the segments stand in the slot
+/// and how many they are.
+pub const fn segments(offset: u32, count: u32) -> u64 {
+    (count as u64) << 32 | offset as u64
+}
+
+/// The inverse of [`segments`]: (offset, count).
+pub const fn segments_of(arg: u64) -> (u32, u32) {
+    (arg as u32, (arg >> 32) as u32)
+}
