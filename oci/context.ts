@@ -17,6 +17,8 @@ export interface Context {
   monitor: string;
   /** Absolute path of the unikernel image. */
   kernel: string;
+  /** Absolute path of the native addon (`native/build/Release/pinion.node`), loaded when needed. */
+  addon: string;
   /** `--debug`: the monitor prints the guest's boot line and exit counters. */
   debug: boolean;
 }
