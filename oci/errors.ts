@@ -3,6 +3,8 @@
  * byte for byte.
  */
 
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+
 /** A stable name for programs; texts are for people and engines. */
 export type ErrorCode = `ERR_PINION_${string}`;
 
@@ -50,8 +52,7 @@ const RUNC_TEXTS = {
   ERR_PINION_INIT_ALIVE: 'container init still running',
   ERR_PINION_CONSOLE_NEEDED:
     'cannot allocate tty if runc will detach without setting console socket',
-  ERR_PINION_CONSOLE_UNUSED:
-    'cannot use console socket if runc will not detach or allocate tty',
+  ERR_PINION_CONSOLE_UNUSED: 'cannot use console socket if runc will not detach or allocate tty',
 } as const satisfies Record<ErrorCode, string>;
 
 /** An error whose text engines search for. */
@@ -59,12 +60,28 @@ export function runcError(code: keyof typeof RUNC_TEXTS, options?: OciErrorOptio
   return new OciError(code, RUNC_TEXTS[code], options);
 }
 
+/** What libuv says otherwise than strerror(3), whose words engines know. */
+const STRERROR: Readonly<Record<string, string>> = {
+  EEXIST: 'file exists',
+  EISDIR: 'is a directory',
+  ENOTEMPTY: 'directory not empty',
+  EBUSY: 'device or resource busy',
+};
+
+/** A failed system call in the form of Go's os.PathError: `open /x: no such file or directory`. */
+export function systemError(operation: string, error: unknown): OciError {
+  const errno = error instanceof Error && 'errno' in error ? error.errno : undefined;
+  if (typeof errno !== 'number') {
+    return new OciError('ERR_PINION_SYSTEM', `${operation}: ${messageOf(error)}`, { cause: error });
+  }
+  const text = STRERROR[getSystemErrorName(errno)] ?? getSystemErrorMessage(errno);
+  return new OciError('ERR_PINION_SYSTEM', `${operation}: ${text}`, { cause: error });
+}
+
 /** `errno` name of a failed system call (`ENOENT`), or undefined for any other value. */
 export function errnoOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code)
-    ? error.code
-    : undefined;
+  if (!(error instanceof Error) || !('errno' in error)) return undefined;
+  return typeof error.errno === 'number' ? getSystemErrorName(error.errno) : undefined;
 }
 
 /** The message of anything that was thrown. */
