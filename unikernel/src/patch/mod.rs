@@ -1,0 +1,5 @@
+//! Detours around `syscall` and `cpuid`.
+pub mod decode;
+mod opcodes;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Host tests: the decoder against objdump, the scanner on real libraries, and patched code that runs.
+
+mod decode;
+mod elf;
