@@ -1,0 +1,164 @@
+/**
+ * The one table of the command line: every flag and argument of every command, as runc has them
+ * (runc(8) and its pages, runc 1.1). The normaliser, oclif's definitions and the help all read it.
+ */
+
+import type { Interfaces } from '@oclif/core';
+
+/** `strings` may be given more than once and keeps every value. */
+export type FlagKind = 'boolean' | 'string' | 'strings' | 'integer';
+
+export interface FlagRule {
+  readonly kind: FlagKind;
+  /** The one-letter alias, which Go's flag package lets stand behind one dash or two. */
+  readonly char?: Interfaces.AlphabetLowercase;
+  /** What the value is called in the help. */
+  readonly value?: string;
+  readonly summary: string;
+  /** Accepted and ignored: kept for callers of older runc releases. */
+  readonly hidden?: boolean;
+}
+
+export type FlagTable = Readonly<Record<string, FlagRule>>;
+
+export interface CommandRule {
+  readonly flags: FlagTable;
+  /** Positional arguments by name, the required ones first. */
+  readonly args: Readonly<Record<string, { summary: string; required: boolean }>>;
+  /** Everything after the first positional argument belongs to it, flags included (exec and ps). */
+  readonly passThrough?: boolean;
+}
+
+const ID = { id: { summary: 'name of the container', required: true } } as const;
+
+const CREATE_FLAGS = {
+  bundle: {
+    kind: 'string',
+    char: 'b',
+    value: 'dir',
+    summary: 'directory of the bundle (default: the current directory)',
+  },
+  'console-socket': {
+    kind: 'string',
+    value: 'path',
+    summary: 'unix socket that receives the master of the container’s terminal',
+  },
+  'pid-file': { kind: 'string', value: 'path', summary: 'file to write the pid of the init to' },
+  'no-pivot': { kind: 'boolean', summary: 'do not use pivot_root (for a rootfs on a ramdisk)' },
+  'no-new-keyring': { kind: 'boolean', summary: 'keep the caller’s session keyring' },
+  'preserve-fds': {
+    kind: 'integer',
+    value: 'n',
+    summary: 'pass n more file descriptors, from 3 on, to the container',
+  },
+} as const satisfies FlagTable;
+
+/** Flags that stand before the command. */
+export const GLOBAL_FLAGS = {
+  root: {
+    kind: 'string',
+    value: 'dir',
+    summary: 'state directory (default: /run/pinion, $XDG_RUNTIME_DIR/pinion without root)',
+  },
+  log: { kind: 'string', value: 'file', summary: 'append log records to this file' },
+  'log-format': { kind: 'string', value: 'text|json', summary: 'format of log records' },
+  debug: { kind: 'boolean', summary: 'log debug records; the monitor prints its counters' },
+  'systemd-cgroup': { kind: 'boolean', summary: 'use the systemd cgroup driver' },
+  rootless: {
+    kind: 'string',
+    value: 'true|false|auto',
+    summary: 'ignore cgroup permission errors',
+  },
+  'cgroup-manager': { kind: 'string', value: 'name', summary: 'cgroup driver: cgroupfs' },
+  criu: { kind: 'string', value: 'path', summary: 'ignored', hidden: true },
+  help: { kind: 'boolean', char: 'h', summary: 'show help' },
+  version: { kind: 'boolean', char: 'v', summary: 'show the version' },
+} as const satisfies FlagTable;
+
+const HELP = { help: { kind: 'boolean', char: 'h', summary: 'show help' } } as const;
+
+export const COMMAND_RULES = {
+  create: { args: ID, flags: { ...CREATE_FLAGS, ...HELP } },
+  delete: {
+    args: ID,
+    flags: {
+      force: { kind: 'boolean', char: 'f', summary: 'kill the container first if it is running' },
+      ...HELP,
+    },
+  },
+  kill: {
+    args: {
+      ...ID,
+      signal: { summary: 'name or number of the signal (default: SIGTERM)', required: false },
+    },
+    flags: {
+      all: { kind: 'boolean', char: 'a', summary: 'signal every process of the container' },
+      ...HELP,
+    },
+  },
+  list: {
+    args: {},
+    flags: {
+      format: { kind: 'string', char: 'f', value: 'table|json', summary: 'output format' },
+      quiet: { kind: 'boolean', char: 'q', summary: 'show the ids only' },
+      ...HELP,
+    },
+  },
+  run: {
+    args: ID,
+    flags: {
+      ...CREATE_FLAGS,
+      detach: { kind: 'boolean', char: 'd', summary: 'return once the program runs' },
+      keep: { kind: 'boolean', summary: 'keep the state directory after the container ended' },
+      'no-subreaper': {
+        kind: 'boolean',
+        summary: 'do not adopt orphans of the container (never done here)',
+      },
+      ...HELP,
+    },
+  },
+  spec: {
+    args: {},
+    flags: {
+      bundle: {
+        kind: 'string',
+        char: 'b',
+        value: 'dir',
+        summary: 'directory that receives config.json (default: the current directory)',
+      },
+      rootless: { kind: 'boolean', summary: 'write a config for a user without root' },
+      ...HELP,
+    },
+  },
+  start: { args: ID, flags: HELP },
+  state: { args: ID, flags: HELP },
+} as const satisfies Readonly<Record<string, CommandRule>>;
+
+export type CommandName = keyof typeof COMMAND_RULES;
+
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(COMMAND_RULES, name);
+}
+
+type FlagValue<K extends FlagKind> = K extends 'boolean'
+  ? boolean
+  : K extends 'integer'
+    ? number | undefined
+    : K extends 'strings'
+      ? readonly string[]
+      : string | undefined;
+
+/** The values of a flag table: when not given a boolean is false, `strings` is empty, the rest is undefined. */
+export type FlagValues<T extends FlagTable> = {
+  readonly [Name in keyof T]: FlagValue<T[Name]['kind']>;
+};
+
+export type CommandFlags<N extends CommandName> = FlagValues<(typeof COMMAND_RULES)[N]['flags']>;
+
+export type CommandArgs<N extends CommandName> = {
+  readonly [Name in keyof (typeof COMMAND_RULES)[N]['args']]: (typeof COMMAND_RULES)[N]['args'][Name] extends {
+    required: true;
+  }
+    ? string
+    : string | undefined;
+};

@@ -1,0 +1,55 @@
+/**
+ * The commands as oclif's framework wants them, for people and their shells. It loads all of
+ * oclif, so nothing on an engine's path imports it.
+ */
+
+import { Command } from '@oclif/core';
+import { processCaller } from './caller.ts';
+import type { CommandClass } from './command.ts';
+import create from './commands/create.ts';
+import remove from './commands/delete.ts';
+import kill from './commands/kill.ts';
+import list from './commands/list.ts';
+import run from './commands/run.ts';
+import spec from './commands/spec.ts';
+import start from './commands/start.ts';
+import state from './commands/state.ts';
+import { COMMAND_RULES, type CommandName, type CommandRule } from './grammar.ts';
+import { serve } from './main.ts';
+import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
+
+const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
+  create,
+  delete: remove,
+  kill,
+  list,
+  run,
+  spec,
+  start,
+  state,
+};
+
+type Texts = Pick<CommandClass<CommandName>, 'summary' | 'description' | 'examples'>;
+
+/** oclif finds this by package.json (`oclif.commands`). */
+export const COMMANDS = Object.fromEntries(
+  Object.entries<Texts>(CLASSES).map(([name, texts]) => [name, oclifCommand(name, texts)]),
+);
+
+function oclifCommand(name: string, { summary, description, examples }: Texts): typeof Command {
+  const rule: CommandRule = COMMAND_RULES[name as CommandName];
+  class PinionCommand extends Command {
+    static override id = name;
+    static override summary = summary;
+    static override examples = examples;
+    static override flags = oclifFlags(rule.flags);
+    static override args = oclifArgs(rule.args);
+
+    async run(): Promise<void> {
+      this.parsed = true;
+      process.exitCode = await serve([name, ...this.argv], processCaller());
+    }
+  }
+  if (description !== undefined) PinionCommand.description = description;
+  return PinionCommand;
+}
