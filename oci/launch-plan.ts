@@ -1,0 +1,178 @@
+/**
+ * The launch plan: all that the monitor is told, as one JSON document. `vmm/src/plan.rs` is the
+ * other side of the contract; `vmm/launch-plan.schema.json` is generated from this file.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+
+/** No other properties: the monitor refuses what it does not know. */
+const record = <P extends Record<string, TSchema>>(description: string, properties: P) =>
+  Type.Object(properties, { description, additionalProperties: false });
+const text = (description: string) => Type.String({ description });
+const flag = (description: string) => Type.Boolean({ description });
+const list = <T extends TSchema>(items: T, description: string) =>
+  Type.Array(items, { description });
+const choice = <const W extends string[]>(words: readonly [...W], description: string) =>
+  Type.Unsafe<W[number]>({ type: 'string', enum: [...words], description });
+const integer = (maximum: number) => (description: string) =>
+  Type.Integer({ minimum: 0, maximum, description });
+const u32 = integer(2 ** 32 - 1);
+/** A u64 of which no value beyond 2^53 is needed. */
+const u64 = integer(Number.MAX_SAFE_INTEGER);
+const maybe = Type.Optional;
+
+const PlanNamespace = record('A namespace to make or to join.', {
+  type: choice(
+    ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
+    'Its kind, as of namespaces(7).',
+  ),
+  path: maybe(text('Absolute: join this one. Absent: make a new one.')),
+});
+
+const PlanIdMapping = record('A line of /proc/PID/uid_map (user_namespaces(7)).', {
+  containerID: u32('The first id in the container.'),
+  hostID: u32('The first id on the host.'),
+  size: u32('How many ids.'),
+});
+
+const CgroupWrite = record('A file below /sys/fs/cgroup to write.', {
+  path: text('Absolute path.'),
+  value: text('What to write, in one write(2).'),
+  optional: flag('An error of this write is no error of the launch.'),
+});
+export type CgroupWrite = Static<typeof CgroupWrite>;
+
+const PlanDeviceRule = record('A device rule: the last that matches decides.', {
+  allow: flag('Whether it allows or denies.'),
+  type: choice(['a', 'b', 'c'], 'All, block or character devices.'),
+  major: maybe(u32('Absent: every number.')),
+  minor: maybe(u32('Absent: every number.')),
+  access: text('Some of the letters rwm.'),
+});
+export type PlanDeviceRule = Static<typeof PlanDeviceRule>;
+
+const PlanCgroup = record('Control groups, carried out in the order of the properties.', {
+  create: list(Type.String(), 'Directories to make, parents first. One that exists is kept.'),
+  writes: list(CgroupWrite, 'Files to write, before the process joins.'),
+  join: list(Type.String(), "Directories whose cgroup.procs gets the init's pid."),
+  deviceFilter: maybe(
+    record('cgroup v2 only: device rules, as a BPF program.', {
+      directory: text('The directory to attach it to.'),
+      rules: list(PlanDeviceRule, 'In order; without one that matches, access is denied.'),
+    }),
+  ),
+});
+export type PlanCgroup = Static<typeof PlanCgroup>;
+
+const PlanRootfs = record('The root file system.', {
+  path: text('Absolute host path.'),
+  readonly: flag('Whether it is read-only in the container.'),
+  propagation: u64('mount(2) flags: MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE, MS_REC.'),
+  noPivot: flag('MS_MOVE and chroot instead of pivot_root.'),
+});
+
+const PlanMount = record('A mount, in the order of config.json.', {
+  destination: text('Absolute, in the container.'),
+  type: text("A file system type; bind; cgroup for a view of the container's groups."),
+  source: text('For a bind mount an absolute host path.'),
+  flags: u64('mount(2) flags without propagation.'),
+  propagation: list(u64('A set of flags.'), 'mount(2) flags of separate calls afterwards.'),
+  recursiveSet: u64('mount_setattr(2) attributes to set with AT_RECURSIVE.'),
+  recursiveClear: u64('mount_setattr(2) attributes to clear with AT_RECURSIVE.'),
+  copyUp: flag('Fill the new tmpfs with what the image has at the destination.'),
+  data: text("The file system's own options, joined by commas."),
+});
+export type PlanMount = Static<typeof PlanMount>;
+
+const PlanDevice = record('A device node to make below the root file system.', {
+  path: text('Absolute, in the container.'),
+  type: choice(['b', 'c', 'p'], 'Block or character device, or FIFO.'),
+  major: u32('Major number.'),
+  minor: u32('Minor number.'),
+  mode: u32('File mode.'),
+  uid: u32('Owner, in the container.'),
+  gid: u32('Group, in the container.'),
+});
+export type PlanDevice = Static<typeof PlanDevice>;
+
+const names = (description: string) => list(Type.String(), description);
+const PlanCapabilities = record('Names such as CAP_CHOWN.', {
+  bounding: names('Bounding set.'),
+  effective: names('Effective set.'),
+  inheritable: names('Inheritable set.'),
+  permitted: names('Permitted set.'),
+  ambient: names('Ambient set.'),
+});
+
+const DECIMAL = '^(0|[1-9][0-9]{0,19})$';
+const PlanRlimit = record('A resource limit: answered to the guest.', {
+  type: text('RLIMIT_NOFILE and so on.'),
+  soft: Type.String({ pattern: DECIMAL, description: 'A u64 in decimal; 2^64-1 is no limit.' }),
+  hard: Type.String({ pattern: DECIMAL, description: 'A u64 in decimal; 2^64-1 is no limit.' }),
+});
+
+const PlanProcess = record('The OCI process, resolved.', {
+  args: names('The command.'),
+  env: names("NAME=value; the monitor adds HOME from the image's /etc/passwd when absent."),
+  cwd: text('Absolute, in the container.'),
+  uid: u32('User id in the container.'),
+  gid: u32('Group id in the container.'),
+  additionalGids: list(u32('A group id.'), 'Supplementary groups.'),
+  umask: maybe(u32('File mode creation mask.')),
+  capabilities: maybe(PlanCapabilities),
+  rlimits: list(PlanRlimit, 'Resource limits.'),
+  noNewPrivileges: flag('PR_SET_NO_NEW_PRIVS.'),
+  oomScoreAdj: maybe(
+    Type.Integer({ minimum: -1000, maximum: 1000, description: 'As of proc(5).' }),
+  ),
+});
+
+const PlanGuestHook = record('A hook of the image: it runs as a guest, before the process.', {
+  path: text('Absolute, in the container.'),
+  args: names('All arguments, argv[0] included.'),
+  env: names('The whole environment.'),
+  timeout: maybe(u32('Seconds; then SIGKILL.')),
+  state: text('The state document for its standard input.'),
+});
+
+const PlanMachine = record('The microVM.', {
+  kernel: text('The unikernel image: an absolute host path.'),
+  vcpus: Type.Integer({ minimum: 1, maximum: 2 ** 32 - 1, description: 'How many at most.' }),
+  memoryLimit: maybe(u64("Bytes that the guest may grow to. Absent: the host's memory.")),
+  verbose: flag("Print the guest's boot line and exit counters to standard error."),
+});
+
+const map = (description: string) => Type.Record(Type.String(), Type.String(), { description });
+
+export const LaunchPlan = record('One container to create.', {
+  id: text("The container's id: for messages only."),
+  foreground: flag("true: the launcher stays as the init's parent and ends with its status."),
+  namespaces: list(PlanNamespace, 'The namespaces to make or to join.'),
+  uidMappings: list(PlanIdMapping, 'Empty without a new user namespace.'),
+  gidMappings: list(PlanIdMapping, 'Empty without a new user namespace.'),
+  cgroup: maybe(PlanCgroup),
+  rootfs: PlanRootfs,
+  mounts: list(PlanMount, 'In the order of config.json.'),
+  devices: list(PlanDevice, 'Device nodes to make, the default ones included.'),
+  devLinks: map('Symbolic links to make in /dev: link -> target.'),
+  maskedPaths: names('Absolute paths in the container that read as empty.'),
+  readonlyPaths: names('Absolute paths in the container that are read-only.'),
+  hostname: maybe(text('Host name of the new UTS namespace.')),
+  domainname: maybe(text('Domain name of the new UTS namespace.')),
+  sysctl: map('Kernel parameters: names with dots, as sysctl(8) writes them.'),
+  process: PlanProcess,
+  pauses: list(
+    choice(['createRuntime', 'createContainer'], 'A point of a launch.'),
+    "Where the monitor stops and waits for the caller's word, in the order of a launch.",
+  ),
+  startContainerHooks: list(PlanGuestHook, 'Hooks that run as guests.'),
+  execFifo: maybe(text('The FIFO (absolute host path) that the monitor opens when all is ready.')),
+  preserveFds: u32('How many descriptors from 3 on belong to the container.'),
+  machine: PlanMachine,
+});
+export type LaunchPlan = Static<typeof LaunchPlan>;
+
+/** The schema file that stands beside the Rust definition. */
+export function launchPlanSchema(): string {
+  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', title: 'LaunchPlan' };
+  return `${JSON.stringify({ ...schema, ...LaunchPlan }, null, 2)}\n`;
+}
