@@ -35,7 +35,7 @@ export class Native {
 
   /** @param path The built addon, absolute. Loading it again costs nothing. */
   constructor(path: string) {
-    this.#addon = createRequire(import.meta.url)(path) as Addon;
+    this.#addon = createRequire(path)(path) as Addon;
   }
 
   /** Takes an exclusive lock of an open file or directory, flock(2). False: another has it. */

@@ -29,13 +29,16 @@ export class OciError extends Error {
     this.exitCode = options.exitCode ?? 1;
     this.hint = options.hint;
   }
+}
 
-  /** The same error with text before its message ("runc create failed: ..."). */
-  prefixed(prefix: string): OciError {
-    const options: OciErrorOptions = { exitCode: this.exitCode, cause: this };
-    if (this.hint !== undefined) options.hint = this.hint;
-    return new OciError(this.code, `${prefix}${this.message}`, options);
+/** The same error with text before its message ("runc create failed: ..."). */
+export function prefixed(prefix: string, error: unknown): OciError {
+  if (!(error instanceof OciError)) {
+    return new OciError('ERR_PINION_SYSTEM', `${prefix}${messageOf(error)}`, { cause: error });
   }
+  const { code, message, exitCode, hint } = error;
+  const options = { exitCode, cause: error, ...(hint !== undefined && { hint }) };
+  return new OciError(code, `${prefix}${message}`, options);
 }
 
 /** Texts of runc's libcontainer/error.go, start.go, delete.go and utils_linux.go. */

@@ -1,0 +1,93 @@
+/**
+ * A container's control groups as files: one directory in each hierarchy (cgroups(7)). Directories
+ * that are gone are no error anywhere here.
+ */
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errnoOf, systemError } from '../errors.ts';
+
+/** The processes in these groups and below them, each once. */
+export function processesIn(directories: readonly string[]): Set<number> {
+  const pids = new Set<number>();
+  for (const directory of directories.flatMap(tree)) {
+    for (const line of read(join(directory, 'cgroup.procs')).split('\n')) {
+      // 0 stands for a process of another pid namespace, out of reach.
+      if (line !== '' && line !== '0') pids.add(Number(line));
+    }
+  }
+  return pids;
+}
+
+/** Whether a freezer holds the group: `FROZEN` in version 1, cgroup.freeze 1 in version 2. */
+export function isFrozen(directories: readonly string[]): boolean {
+  return directories.some(
+    (directory) =>
+      read(join(directory, 'freezer.state')).startsWith('FR') ||
+      read(join(directory, 'cgroup.freeze')).startsWith('1'),
+  );
+}
+
+export function thaw(directories: readonly string[]): void {
+  for (const directory of directories) {
+    overwrite(join(directory, 'freezer.state'), 'THAWED');
+    overwrite(join(directory, 'cgroup.freeze'), '0');
+  }
+}
+
+/**
+ * Removes the groups and those below them. What died a moment ago may still count (EBUSY): it is
+ * tried again after 10 ms, doubling, for 5 s in all.
+ */
+export async function removeCgroups(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    for (let delay = 10; ; delay *= 2) {
+      const error = tryRemove(directory);
+      if (error === undefined) break;
+      if (errnoOf(error) !== 'EBUSY' || delay > 2560)
+        throw systemError(`rmdir ${directory}`, error);
+      await sleep(delay);
+    }
+  }
+}
+
+function tryRemove(directory: string): unknown {
+  try {
+    for (const path of tree(directory).reverse()) rmdirSync(path);
+    return undefined;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' ? undefined : error;
+  }
+}
+
+/** The directory and all below it, parents first. */
+function tree(directory: string): string[] {
+  try {
+    return [
+      directory,
+      ...readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .flatMap((entry) => tree(join(directory, entry.name))),
+    ];
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** Writes to a file only if it exists: each hierarchy has its own. */
+function overwrite(path: string, value: string): void {
+  try {
+    writeFileSync(path, value, { flag: 'r+' });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOENT' && errno !== 'ENODEV') throw systemError(`write ${path}`, error);
+  }
+}

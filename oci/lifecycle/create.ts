@@ -1,0 +1,194 @@
+import { chownSync } from 'node:fs';
+import { Native } from '../../native/index.ts';
+import type { Context } from '../context.ts';
+import { messageOf, OciError, prefixed, runcError, systemError } from '../errors.ts';
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { MonitorSession } from '../monitor/session.ts';
+import { computePlan, readHost } from '../plan/index.ts';
+import { type Config, OCI_VERSION } from '../spec/index.ts';
+import { DirectoryLock } from '../state/lock.ts';
+import { identify, type ProcessIdentity } from '../state/process.ts';
+import type { ContainerRecord } from '../state/record.ts';
+import { StateStore } from '../state/store.ts';
+import { readBundle } from './bundle.ts';
+import { isFrozen, processesIn } from './cgroup.ts';
+import { destroy, runPoststopHooks } from './destroy.ts';
+import { checkPreservedFds, listenFds } from './fds.ts';
+import { type Launch, launchInit } from './launch.ts';
+import { writePidFile } from './pid-file.ts';
+
+export interface CreateOptions {
+  id: string;
+  /** Absolute. */
+  bundle: string;
+  /** Absolute. */
+  pidFile?: string | undefined;
+  /** Absolute. */
+  consoleSocket?: string | undefined;
+  noPivot: boolean;
+  /** Means nothing to a guest, which has no keyrings of the host. */
+  noNewKeyring: boolean;
+  /** How many descriptors from 3 (or after those of LISTEN_FDS) the container inherits. */
+  preserveFds: number;
+}
+
+export interface CreateMode {
+  /** The launcher stays and ends with the container's status. */
+  foreground: boolean;
+  /** `run --detach` and `create`: nobody is there to serve a terminal. */
+  detach: boolean;
+  /** Told of the init as soon as it exists. */
+  onInit?: (init: ProcessIdentity) => void;
+}
+
+/** How long a delete may look at a new state directory, in ms. */
+const CLAIM_TIMEOUT = 1000;
+
+/** Creates a container, its program waiting for `start` (runtime-spec, runtime.md "Create"). */
+export async function create(ctx: Context, options: CreateOptions): Promise<void> {
+  try {
+    await createContainer(ctx, options, { foreground: false, detach: true });
+  } catch (error) {
+    throw prefixed('runc create failed: ', error);
+  }
+}
+
+/** All or nothing: when it throws, everything that it made is gone. */
+export async function createContainer(
+  ctx: Context,
+  options: CreateOptions,
+  mode: CreateMode,
+): Promise<MonitorSession> {
+  const store = new StateStore(ctx.root);
+  const native = new Native(ctx.addon);
+  const config = readBundle(options.bundle);
+  checkTerminal(config, options, mode);
+  const plan = planOf(ctx, config, options, mode, store.execFifo(options.id));
+  checkCgroups(plan);
+  const record = newRecord(ctx, config, options, plan);
+
+  const lock = await claim(native, store, record.id);
+  const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {}, hooksBegan: false };
+  try {
+    store.write(record);
+    makeExecFifo(native, plan);
+    const init = await launchInit(launch, plan, mode.onInit);
+    record.creator = null;
+    store.write(record);
+    if (options.pidFile !== undefined) writePidFile(options.pidFile, init.pid);
+    return init.session;
+  } catch (error) {
+    await undo(native, launch);
+    throw error;
+  } finally {
+    lock.release();
+  }
+}
+
+/** runc's rules, which engines rely on, for who may serve a terminal. */
+function checkTerminal({ process }: Config, { consoleSocket }: CreateOptions, mode: CreateMode) {
+  const terminal = process?.terminal ?? false;
+  if (terminal && mode.detach && consoleSocket === undefined) {
+    throw runcError('ERR_PINION_CONSOLE_NEEDED');
+  }
+  if (consoleSocket !== undefined && !(terminal && mode.detach)) {
+    throw runcError('ERR_PINION_CONSOLE_UNUSED');
+  }
+}
+
+function planOf(
+  ctx: Context,
+  config: Config,
+  options: CreateOptions,
+  { foreground }: CreateMode,
+  execFifo: string,
+): LaunchPlan {
+  const listening = listenFds(ctx);
+  checkPreservedFds(3 + listening, options.preserveFds);
+  const plan = computePlan(config, {
+    id: options.id,
+    bundle: options.bundle,
+    execFifo,
+    foreground,
+    preserveFds: listening + options.preserveFds,
+    noPivot: options.noPivot,
+    kernel: ctx.kernel,
+    host: readHost(),
+  });
+  if (listening > 0) plan.process.env.push(`LISTEN_FDS=${listening}`, 'LISTEN_PID=1');
+  plan.machine.verbose = ctx.debug;
+  return plan;
+}
+
+/** Two containers in one control group could not be told apart when one is deleted. */
+function checkCgroups({ cgroup }: LaunchPlan): void {
+  const directories = cgroup?.join ?? [];
+  const { size } = processesIn(directories);
+  if (size > 0) {
+    throw new OciError(
+      'ERR_PINION_CGROUP_IN_USE',
+      `container's cgroup is not empty: ${size} process(es) found`,
+    );
+  }
+  if (isFrozen(directories)) {
+    throw new OciError('ERR_PINION_CGROUP_FROZEN', "container's cgroup unexpectedly frozen");
+  }
+}
+
+function newRecord(
+  ctx: Context,
+  config: Config,
+  { id, bundle }: CreateOptions,
+  plan: LaunchPlan,
+): ContainerRecord {
+  return {
+    id,
+    ociVersion: OCI_VERSION,
+    bundle,
+    rootfs: plan.rootfs.path,
+    created: new Date().toISOString(),
+    annotations: config.annotations ?? {},
+    creator: identify(ctx.pid) ?? null,
+    init: null,
+    ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
+    cgroups: plan.cgroup?.join ?? [],
+    hooks: {
+      poststart: config.hooks?.poststart ?? [],
+      poststop: config.hooks?.poststop ?? [],
+    },
+  };
+}
+
+async function claim(native: Native, store: StateStore, id: string): Promise<DirectoryLock> {
+  store.claim(id);
+  // A delete may look at the new directory for a moment, and even remove it.
+  const lock = await DirectoryLock.acquire(native, store.directory(id), CLAIM_TIMEOUT);
+  if (typeof lock === 'string') throw runcError('ERR_PINION_NOT_FOUND');
+  return lock;
+}
+
+/** Root of the container's user namespace opens it for writing. */
+function makeExecFifo(native: Native, { execFifo, uidMappings, gidMappings }: LaunchPlan): void {
+  if (!execFifo) return;
+  try {
+    native.makeFifo(execFifo, 0o622);
+    chownSync(execFifo, hostId(uidMappings), hostId(gidMappings));
+  } catch (error) {
+    throw systemError(`mkfifo ${execFifo}`, error);
+  }
+}
+
+/** The host's id of id 0 of the container. */
+function hostId(mappings: LaunchPlan['uidMappings']): number {
+  return mappings.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
+}
+
+/** Whatever goes wrong here, the error that led here says more. */
+async function undo(native: Native, { ctx, store, record, hooksBegan }: Launch): Promise<void> {
+  try {
+    await destroy(native, store, record);
+  } catch (error) {
+    ctx.log.debug(`removing what is left of container ${record.id}: ${messageOf(error)}`);
+  }
+  if (hooksBegan) await runPoststopHooks(ctx, record);
+}

@@ -1,0 +1,108 @@
+import type { Context } from '../context.ts';
+import { OciError, prefixed } from '../errors.ts';
+import { type HookOptions, hookState, runHooks } from '../hooks/run.ts';
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { PausePoint } from '../monitor/event.ts';
+import { MonitorSession } from '../monitor/session.ts';
+import type { Hooks } from '../spec/hooks.ts';
+import { identify, namespacePid, type ProcessIdentity } from '../state/process.ts';
+import type { ContainerRecord } from '../state/record.ts';
+import type { StateStore } from '../state/store.ts';
+
+/** A creation under way. */
+export interface Launch {
+  ctx: Context;
+  store: StateStore;
+  /** Gets the init as soon as it exists, here and on disk: who wants to end it finds it. */
+  record: ContainerRecord;
+  hooks: Hooks;
+  /** From then on the poststop hooks are owed. */
+  hooksBegan: boolean;
+}
+
+export interface LaunchedInit extends ProcessIdentity {
+  session: MonitorSession;
+}
+
+/** Spawns the monitor and sees it through to where the init waits for `start`. */
+export async function launchInit(
+  launch: Launch,
+  plan: LaunchPlan,
+  onInit: (init: ProcessIdentity) => void = () => {},
+): Promise<LaunchedInit> {
+  const { monitor, stdio } = launch.ctx;
+  const { preserveFds, foreground } = plan;
+  const session = await MonitorSession.launch({ monitor, stdio, preserveFds }, plan);
+  try {
+    const init = await untilReady(launch, session, onInit);
+    // The init's new parent is the caller's reaper only when the launcher is gone.
+    if (!foreground) await launcherEnd(session);
+    session.close();
+    return { ...init, session };
+  } catch (error) {
+    await session.abort();
+    throw prefixed('unable to start container process: ', error);
+  }
+}
+
+async function untilReady(
+  launch: Launch,
+  session: MonitorSession,
+  onInit: (init: ProcessIdentity) => void,
+): Promise<ProcessIdentity> {
+  const { store, record } = launch;
+  for (;;) {
+    const event = await session.next();
+    switch (event.event) {
+      case 'pid':
+        record.init = identify(event.pid) ?? null;
+        if (record.init === null) break;
+        store.write(record);
+        onInit(record.init);
+        break;
+      case 'pause':
+        launch.hooksBegan = true;
+        await runHooksAt(event.at, launch, session);
+        session.proceed();
+        break;
+      case 'ready':
+        if (record.init === null) {
+          throw new OciError('ERR_PINION_MONITOR', 'the monitor is ready without an init');
+        }
+        return record.init;
+    }
+  }
+}
+
+async function runHooksAt(at: PausePoint, launch: Launch, session: MonitorSession): Promise<void> {
+  const { ctx, record, hooks } = launch;
+  const pid = record.init?.pid ?? 0;
+  const common = { env: ctx.env, signal: session.died };
+  const outside: HookOptions = {
+    ...common,
+    cwd: record.bundle,
+    state: hookState(record, 'creating', pid),
+  };
+  try {
+    if (at === 'createRuntime') {
+      await runHooks('prestart', hooks.prestart ?? [], outside);
+      await runHooks('createRuntime', hooks.createRuntime ?? [], outside);
+    } else {
+      await runHooks('createContainer', hooks.createContainer ?? [], {
+        ...common,
+        cwd: record.rootfs,
+        state: hookState(record, 'creating', namespacePid(pid)),
+        inside: { monitor: ctx.monitor, pid },
+      });
+    }
+  } catch (error) {
+    throw prefixed('error during container init: ', error);
+  }
+}
+
+async function launcherEnd(session: MonitorSession): Promise<void> {
+  const { code, signal } = await session.exited;
+  if (code === 0) return;
+  const end = signal === null ? `exit status ${code}` : `signal ${signal}`;
+  throw new OciError('ERR_PINION_MONITOR_DIED', `the monitor died: ${end}`);
+}

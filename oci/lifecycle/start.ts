@@ -1,0 +1,60 @@
+import { Native } from '../../native/index.ts';
+import type { Context } from '../context.ts';
+import { OciError, runcError } from '../errors.ts';
+import { hookState, runHooks } from '../hooks/run.ts';
+import type { ProcessIdentity } from '../state/process.ts';
+import type { ContainerRecord } from '../state/record.ts';
+import { StateStore } from '../state/store.ts';
+import type { Status } from '../state/types.ts';
+import { passExecFifo } from './exec-fifo.ts';
+import { signalProcess, waitForEnd } from './process.ts';
+import { statusOf } from './status.ts';
+
+/** How long a killed init may take to end, in ms. */
+const KILL_TIMEOUT = 10_000;
+const SIGKILL = 9;
+
+/** Runs the program of a created container (runtime-spec, runtime.md "Start"). */
+export async function start(ctx: Context, id: string): Promise<void> {
+  const store = new StateStore(ctx.root);
+  const record = store.read(id);
+  const status = statusOf(store, record);
+  if (status !== 'created') throw refusal(status);
+  const { init } = record;
+  if (init === null) throw runcError('ERR_PINION_INIT_DEAD');
+  await passExecFifo(store.execFifo(id), init);
+  await runPoststartHooks(ctx, record, init);
+}
+
+function refusal(status: Status): OciError {
+  switch (status) {
+    case 'running':
+      return runcError('ERR_PINION_ALREADY_RUNNING');
+    case 'stopped':
+      return runcError('ERR_PINION_STOPPED');
+    default:
+      return new OciError(
+        'ERR_PINION_NOT_CREATED',
+        `cannot start a container in the ${status} state`,
+      );
+  }
+}
+
+/** When one fails the container is stopped (runtime-spec 1.3, lifecycle step 9). */
+async function runPoststartHooks(
+  ctx: Context,
+  record: ContainerRecord,
+  init: ProcessIdentity,
+): Promise<void> {
+  try {
+    await runHooks('poststart', record.hooks.poststart, {
+      env: ctx.env,
+      cwd: record.bundle,
+      state: hookState(record, 'running', init.pid),
+    });
+  } catch (error) {
+    signalProcess(new Native(ctx.addon), init, SIGKILL);
+    await waitForEnd(init, KILL_TIMEOUT);
+    throw error;
+  }
+}
