@@ -1,9 +1,11 @@
-/** Bundles src/ into dist/: one file for what engines run, others with all of oclif for people. */
+/**
+ * Bundles src/ into dist/: one file for what engines run, others with all of oclif for people.
+ * `node bin/bundle.ts [COMMIT]`: the commit is shown by `--version`.
+ */
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const home = join(import.meta.dirname, '..');
 
@@ -16,6 +18,30 @@ const separate: Plugin = {
     onResolve({ filter: new RegExp(`^\\./(${SEPARATE.join('|')})\\.ts$`) }, ({ path, kind }) =>
       kind === 'entry-point' ? undefined : { path: path.replace(/ts$/, 'cjs'), external: true },
     );
+  },
+};
+
+/**
+ * Lets oclif's modules load what they import when they use it, not when they start: its parser
+ * imports all of the help, colours and spinners for error texts that runc's rules never let it
+ * print. They are compiled by TypeScript, so each import is one line that names a variable `x_1`.
+ */
+const lazyImports: Plugin = {
+  name: 'lazy-imports',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/@oclif\/core\/lib\/.*\.js$/ }, ({ path }) => {
+      const imports: string[] = [];
+      const source = readFileSync(path, 'utf8').replace(
+        /^(?:const|var) (\w+_\d+) = (.*\brequire\(.*);$/gm,
+        (_, name: string, expression: string) => {
+          imports.push(name);
+          return `const ${name}$lazy = () => ${expression};`;
+        },
+      );
+      if (imports.length === 0) return { contents: source };
+      const uses = new RegExp(`\\b(${imports.join('|')})\\b(?!\\$lazy)`, 'g');
+      return { contents: source.replace(uses, '($1$lazy())') };
+    });
   },
 };
 
@@ -34,17 +60,17 @@ const options: BuildOptions = {
   logLevel: 'warning',
   // import() of a file would start the loader of ES modules.
   supported: { 'dynamic-import': false },
-  plugins: [separate],
+  plugins: [separate, lazyImports],
   define: {
     'import.meta.dirname': '__dirname',
     PINION_VERSION: JSON.stringify(packageVersion()),
-    PINION_COMMIT: JSON.stringify(commit()),
+    PINION_COMMIT: JSON.stringify(process.argv[2] ?? 'unknown'),
   },
 };
 
 await build({
   ...options,
-  entryPoints: ['pinion', ...SEPARATE].map(name => `src/${name}.ts`),
+  entryPoints: ['pinion', ...SEPARATE].map((name) => `src/${name}.ts`),
 });
 
 function packageVersion(): string {
@@ -52,14 +78,4 @@ function packageVersion(): string {
     readFileSync(join(home, 'package.json'), 'utf8'),
   );
   return version;
-}
-
-/** The commit that is checked out; `unknown` when this is not a git checkout. */
-function commit(): string {
-  try {
-    const options = { cwd: home, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    return execFileSync('git', ['rev-parse', 'HEAD'], options).trim();
-  } catch {
-    return 'unknown';
-  }
 }

@@ -108,7 +108,7 @@ export function defaultConfig(ociVersion: string, rootless: RootlessIds | undefi
 function rootLinux(): object {
   return {
     resources: { devices: [{ allow: false, access: 'rwm' }] },
-    namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map(type => ({ type })),
+    namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
     maskedPaths: MASKED_PATHS,
     readonlyPaths: READONLY_PATHS,
   };
@@ -119,7 +119,7 @@ function rootlessLinux({ uid, gid }: RootlessIds): object {
     uidMappings: [{ containerID: 0, hostID: uid, size: 1 }],
     gidMappings: [{ containerID: 0, hostID: gid, size: 1 }],
     // No network namespace: nobody could connect it.
-    namespaces: ['pid', 'ipc', 'uts', 'mount', 'user'].map(type => ({ type })),
+    namespaces: ['pid', 'ipc', 'uts', 'mount', 'user'].map((type) => ({ type })),
     maskedPaths: MASKED_PATHS,
     readonlyPaths: READONLY_PATHS,
   };

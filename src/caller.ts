@@ -50,7 +50,9 @@ function subscribe(listener: (signal: NodeJS.Signals) => void): () => void {
 /** One name for each signal number: some have two (SIGIO is SIGPOLL). */
 function catchableSignals(): NodeJS.Signals[] {
   const names = Object.keys(constants.signals) as NodeJS.Signals[];
-  const excluded = new Set(names.filter(n => NOT_FORWARDED.has(n)).map(n => constants.signals[n]));
-  const byNumber = new Map(names.map(name => [constants.signals[name], name]));
+  const excluded = new Set(
+    names.filter((n) => NOT_FORWARDED.has(n)).map((n) => constants.signals[n]),
+  );
+  const byNumber = new Map(names.map((name) => [constants.signals[name], name]));
   return [...byNumber].filter(([number]) => !excluded.has(number)).map(([, name]) => name);
 }

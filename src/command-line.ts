@@ -47,7 +47,7 @@ export async function parseCommand<N extends CommandName>(
 export function checkArguments(name: CommandName, given: number): void {
   const rule: CommandRule = COMMAND_RULES[name];
   const args = Object.values(rule.args);
-  const required = args.filter(arg => arg.required).length;
+  const required = args.filter((arg) => arg.required).length;
   const allowed = rule.passThrough ? Number.POSITIVE_INFINITY : args.length;
   if (given < required || given > allowed) {
     throw UsageError.ofCount(name, required, allowed, given);

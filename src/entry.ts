@@ -3,6 +3,6 @@
 import { processCaller } from './caller.ts';
 import { serve } from './main.ts';
 
-serve(process.argv.slice(2), processCaller()).then(status => {
+serve(process.argv.slice(2), processCaller()).then((status) => {
   process.exitCode = status;
 });

@@ -1,6 +1,6 @@
 import { appendFileSync, closeSync, openSync } from 'node:fs';
 import type { Logger } from '../oci/context.ts';
-import { errnoOf, OciError } from '../oci/errors.ts';
+import { OciError, systemError } from '../oci/errors.ts';
 import { write } from './write.ts';
 
 type Level = 'error' | 'warning' | 'info' | 'debug';
@@ -37,15 +37,18 @@ export function createLogger(options: LogOptions): Logger {
 
   const log = (level: Level, message: string): void => {
     const line = record(level, message, new Date().toISOString().replace(/\.\d+Z$/, 'Z'));
-    if (file === undefined) return write(options.stderr, line);
+    if (file === undefined) {
+      write(options.stderr, line);
+      return;
+    }
     appendFileSync(file, line, { mode: 0o644, flag: 'as' });
     if (level === 'error') write(options.stderr, `${message}\n`);
   };
   return {
-    debug: message => options.debug && log('debug', message),
-    info: message => log('info', message),
-    warning: message => log('warning', message),
-    error: message => log('error', message),
+    debug: (message) => options.debug && log('debug', message),
+    info: (message) => log('info', message),
+    warning: (message) => log('warning', message),
+    error: (message) => log('error', message),
   };
 }
 
@@ -54,22 +57,9 @@ function probe(file: string): void {
   try {
     closeSync(openSync(file, 'as', 0o644));
   } catch (error) {
-    const reason = OPEN_ERRORS[errnoOf(error) ?? ''] ?? 'cannot be opened';
-    throw new OciError('ERR_PINION_LOG_FILE', `open ${file}: ${reason}`, { cause: error });
+    throw systemError(`open ${file}`, error);
   }
 }
-
-/** strerror(3) of what open(2) commonly says. */
-const OPEN_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  ENOTDIR: 'not a directory',
-  EISDIR: 'is a directory',
-  EROFS: 'read-only file system',
-  ENOSPC: 'no space left on device',
-  EMFILE: 'too many open files',
-};
 
 function textRecord(level: Level, message: string, time: string): string {
   return `time="${time}" level=${level} msg=${quote(message)}\n`;

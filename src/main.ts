@@ -118,7 +118,7 @@ async function showHelp(topic: readonly string[], caller: Caller): Promise<numbe
   const [name] = topic;
   if (name !== undefined && !isCommandName(name)) throw noHelpTopic(name);
   const { printHelp } = await import('./help.ts');
-  await printHelp(name, caller.home, text => write(caller.stdio.stdout, text));
+  await printHelp(name, caller.home, (text) => write(caller.stdio.stdout, text));
   return 0;
 }
 

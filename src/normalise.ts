@@ -86,7 +86,7 @@ class FlagReader {
     const argv: string[] = [];
     for (const [name, values] of this.#values) {
       if (this.#flags[name]?.kind !== 'boolean') {
-        argv.push(...values.flatMap(value => [`--${name}`, `=${value}`]));
+        argv.push(...values.flatMap((value) => [`--${name}`, `=${value}`]));
       } else if (values[0] === 'true') {
         argv.push(`--${name}`);
       }
@@ -108,12 +108,7 @@ class FlagReader {
     this.#values.set(longName, [...earlier, read]);
   }
 
-  #readValue(
-    name: string,
-    rule: FlagRule,
-    given: string | undefined,
-    following: string[],
-  ): string {
+  #readValue(name: string, rule: FlagRule, given: string | undefined, following: string[]): string {
     if (rule.kind === 'boolean') {
       const value = BOOLEANS.get(given ?? 'true');
       if (value !== undefined) return value;

@@ -36,7 +36,7 @@ function oclifFlag(name: string, rule: FlagRule): OclifFlag {
     ...(rule.char === undefined ? {} : { char: rule.char }),
   };
   if (rule.kind === 'boolean') {
-    return { ...common, type: 'boolean', allowNo: false, parse: async value => value };
+    return { ...common, type: 'boolean', allowNo: false, parse: async (value) => value };
   }
   const read = rule.kind === 'integer' ? Number : String;
   return {
@@ -47,6 +47,6 @@ function oclifFlag(name: string, rule: FlagRule): OclifFlag {
     helpValue: rule.value ?? 'value',
     input: [],
     // The normaliser put a `=` in front of every value.
-    parse: async input => read(input.slice(1)),
+    parse: async (input) => read(input.slice(1)),
   };
 }

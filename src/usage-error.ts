@@ -21,7 +21,12 @@ export class UsageError extends OciError {
   }
 
   /** Too few or too many positional arguments, in the words of runc's checkArgs. */
-  static ofCount(command: CommandName, required: number, allowed: number, given: number): UsageError {
+  static ofCount(
+    command: CommandName,
+    required: number,
+    allowed: number,
+    given: number,
+  ): UsageError {
     const bound =
       required === allowed
         ? `exactly ${required}`

@@ -3,7 +3,10 @@ import { EngineCommand } from '../command.ts';
 
 export default class Delete extends EngineCommand<'delete'> {
   static override summary = 'delete a container and everything it holds';
-  static override examples = ['<%= config.bin %> delete web', '<%= config.bin %> delete --force web'];
+  static override examples = [
+    '<%= config.bin %> delete web',
+    '<%= config.bin %> delete --force web',
+  ];
 
   async run(): Promise<number> {
     await remove(this.context, this.args.id, { force: this.flags.force });

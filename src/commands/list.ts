@@ -1,6 +1,6 @@
+import { OciError } from '../../oci/errors.ts';
 import { list } from '../../oci/lifecycle/list.ts';
 import type { OwnedState } from '../../oci/state/types.ts';
-import { OciError } from '../../oci/errors.ts';
 import { EngineCommand } from '../command.ts';
 import { write } from '../write.ts';
 
@@ -42,10 +42,10 @@ function table(containers: readonly OwnedState[]): string {
     ]),
   ];
   const widths = rows[0]?.map((_, column) =>
-    Math.max(12, ...rows.map(row => (row[column]?.length ?? 0) + 3)),
+    Math.max(12, ...rows.map((row) => (row[column]?.length ?? 0) + 3)),
   );
   return rows
-    .map(row => {
+    .map((row) => {
       const last = row.length - 1;
       const cells = row.map((cell, i) => (i === last ? cell : cell.padEnd(widths?.[i] ?? 12)));
       return `${cells.join('')}\n`;

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { defaultConfig } from '../../oci/default-config.ts';
-import { errnoOf, OciError } from '../../oci/errors.ts';
+import { errnoOf, OciError, systemError } from '../../oci/errors.ts';
 import { EngineCommand } from '../command.ts';
 
 /** The newest version of the specification whose properties the written config uses. */
@@ -22,18 +22,12 @@ export default class Spec extends EngineCommand<'spec'> {
     try {
       writeFileSync(join(directory, 'config.json'), text, { flag: 'wx', mode: 0o666 });
     } catch (error) {
-      throw specError(error, directory);
+      if (errnoOf(error) === 'EEXIST') {
+        const message = 'File config.json exists. Remove it first';
+        throw new OciError('ERR_PINION_CONFIG_EXISTS', message, { cause: error });
+      }
+      throw systemError(`open ${join(directory, 'config.json')}`, error);
     }
     return 0;
   }
-}
-
-function specError(error: unknown, directory: string): OciError {
-  const errno = errnoOf(error);
-  if (errno === 'EEXIST') {
-    const message = 'File config.json exists. Remove it first';
-    return new OciError('ERR_PINION_CONFIG_EXISTS', message, { cause: error });
-  }
-  const reason = errno === 'ENOENT' ? 'no such file or directory' : (errno ?? 'cannot be written');
-  return new OciError('ERR_PINION_CONFIG_WRITE', `chdir ${directory}: ${reason}`, { cause: error });
 }
