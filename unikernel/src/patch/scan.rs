@@ -94,21 +94,20 @@ pub fn sites(text: &[u8], known: &[usize]) -> Vec<Site> {
     if candidates.is_empty() {
         return Vec::new();
     }
-    let targets = targets_near(text, &candidates);
+    let hard: Vec<usize> = (candidates.iter().copied())
+        .filter(|&at| plain(text, at, 0).is_none())
+        .collect();
+    let targets = targets_near(text, &hard);
     let mut found: Vec<Site> = Vec::new();
     let mut floor = 0;
     for at in candidates {
-        if let Some(context) = around(text, at, known) {
-            let site = site(
-                text,
-                at,
-                &context,
-                &Bounds {
-                    targets: &targets,
-                    known,
-                    floor,
-                },
-            );
+        let bounds = Bounds {
+            targets: &targets,
+            known,
+            floor,
+        };
+        let hard = || Some(site(text, at, &around(text, at, known)?, &bounds));
+        if let Some(site) = plain(text, at, floor).or_else(hard) {
             floor = site.span.map_or(at + 2, |span| span.end.max(at + 2));
             found.push(site);
         }
@@ -127,6 +126,9 @@ pub fn site_at(
 ) -> Option<Site> {
     if !matches!(text.get(at..at.checked_add(2)?)?, [0x0f, 0x05 | 0xa2]) {
         return None;
+    }
+    if let Some(site) = plain(text, at, floor) {
+        return Some(site);
     }
     let window = window.start.min(at)..window.end.clamp(at, text.len());
     let mut targets = Vec::new();
@@ -174,6 +176,38 @@ fn targets_near(text: &[u8], candidates: &[usize]) -> Vec<i64> {
     });
     targets.sort_unstable();
     targets
+}
+
+/// The shape of three sites in four, `mov $constant, %eax` and then the site, with a constant that makes
+/// sense: so many given bits that they need no context. A byte before that may be a prefix leaves it open.
+fn plain(text: &[u8], at: usize, floor: usize) -> Option<Site> {
+    let start = at.checked_sub(JUMP).filter(|&start| start >= floor)?;
+    let bytes = text.get(start..at + 2)?;
+    let prefix = start.checked_sub(1).map_or(0, |before| text[before]);
+    if bytes[0] != 0xb8 || matches!(prefix, 0x40..=0x4f | 0x66) {
+        return None;
+    }
+    let kind = if bytes[6] == 0x05 {
+        Kind::Syscall
+    } else {
+        Kind::Cpuid
+    };
+    let eax = u32::from_le_bytes(bytes[1..JUMP].try_into().ok()?);
+    let span = match (kind, eax) {
+        (Kind::Syscall, RT_SIGRETURN) => Err(Refusal::SignalReturn),
+        _ => Ok(Span {
+            start,
+            end: at,
+            placement: Placement::Before,
+        }),
+    };
+    Some(Site {
+        kind,
+        at,
+        eax: Some(eax),
+        span,
+    })
+    .filter(Site::is_evident)
 }
 
 /// What a span must not contain.
