@@ -3,5 +3,6 @@ export type { Config } from './config.ts';
 export type { Hook, Hooks } from './hooks.ts';
 export { type ParseOptions, parseConfig } from './parse.ts';
 export type { Process } from './process.ts';
+export type { Wide } from './schema.ts';
 export type { State } from './state.ts';
 export { OCI_VERSION } from './version.ts';

@@ -1,0 +1,60 @@
+/** Where a container's groups lie: config-linux.md#cgroups-path, by runc's rules. */
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { propertyError, unsupportedError } from '../errors.ts';
+import type { PlanOptions } from '../options.ts';
+import type { Hierarchy } from './hierarchies.ts';
+
+/** A group of the container. */
+export interface Group {
+  hierarchy: Hierarchy;
+  /** Absolute. */
+  directory: string;
+}
+
+/** The directories between a mount point and a directory, both exclusive, parents first. */
+export function ancestors(directory: string, mountpoint: string): string[] {
+  const parent = dirname(directory);
+  return parent === mountpoint || parent === '/' ? [] : [...ancestors(parent, mountpoint), parent];
+}
+
+/** Whether the host has cgroup v2 alone. Hybrid hosts follow the rules of v1. */
+export function isUnified(hierarchies: readonly Hierarchy[]): boolean {
+  return hierarchies.every(({ version }) => version === 2);
+}
+
+/** runc's CleanPath: `..` does not lead out of where the path starts. */
+function cleanPath(path: string): string {
+  const inside = resolve('/', path);
+  return isAbsolute(path) ? inside : relative('/', inside);
+}
+
+/** A path of the form that the systemd driver wants: slice:prefix:name. */
+const SYSTEMD_PATH = /^[^/:]*:[^/:]*:[^/:]*$/;
+
+/**
+ * - Absolute: below the mount point of each hierarchy.
+ * - Relative: below the runtime's own group, in v2 below its parent (a group with processes may
+ *   not have children with controllers).
+ * - Absent or empty: the id, as a relative path.
+ * The v2 hierarchy of a hybrid host is joined as well, below its mount point.
+ */
+export function groupDirectories(cgroupsPath: string | undefined, options: PlanOptions): Group[] {
+  const property = 'linux.cgroupsPath';
+  const asked = cgroupsPath ?? '';
+  if (options.systemdCgroup === true || SYSTEMD_PATH.test(asked)) {
+    throw unsupportedError(property, 'the systemd cgroup driver is not supported yet');
+  }
+  const path = cleanPath(asked === '' ? options.id : asked);
+  if (path === '' || path === '/') {
+    throw propertyError(property, `${asked} is not a group of the container's own`);
+  }
+  const hierarchies = options.host.cgroups;
+  const unified = isUnified(hierarchies);
+  return hierarchies.map((hierarchy) => {
+    const { mountpoint, own, version } = hierarchy;
+    if (isAbsolute(path)) return { hierarchy, directory: join(mountpoint, path) };
+    if (version === 1) return { hierarchy, directory: join(own, path) };
+    const parent = unified && own !== mountpoint ? dirname(own) : mountpoint;
+    return { hierarchy, directory: join(parent, path) };
+  });
+}

@@ -1,0 +1,53 @@
+/** config.json -> launch plan. */
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { Config } from '../spec/index.ts';
+import { planCgroup } from './cgroups/index.ts';
+import { planDevices } from './devices.ts';
+import { planHooks } from './hooks.ts';
+import { planMachine } from './machine.ts';
+import { planMounts, planPaths, planRootfs } from './mounts.ts';
+import { planIdMappings, planNames, planNamespaces } from './namespaces.ts';
+import type { PlanOptions } from './options.ts';
+import { planProcess } from './process.ts';
+import { planSysctl } from './sysctl.ts';
+import { refuseUnsupported } from './unsupported.ts';
+
+export { type HostFacts, readHost } from './host.ts';
+export type { PlanOptions } from './options.ts';
+
+/**
+ * Decides all that a launch needs. Reads the host where the answer lies there (the rootfs, cgroup
+ * files, joined namespaces) and changes nothing.
+ * @throws OciError in one line, which names the property or is runc's.
+ */
+export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
+  const { id, bundle, execFifo } = options;
+  refuseUnsupported(config);
+  const namespaces = planNamespaces(config);
+  const mounts = planMounts(config, bundle);
+  const cgroup = planCgroup(config, options);
+  return {
+    id,
+    foreground: options.foreground,
+    namespaces,
+    ...planIdMappings(config, namespaces),
+    ...(cgroup === undefined ? {} : { cgroup }),
+    rootfs: planRootfs(config, bundle, options.noPivot),
+    mounts,
+    ...planDevices(config, mounts),
+    maskedPaths: planPaths(config.linux?.maskedPaths, 'linux.maskedPaths'),
+    readonlyPaths: planPaths(config.linux?.readonlyPaths, 'linux.readonlyPaths'),
+    ...planNames(config, namespaces),
+    sysctl: planSysctl(config, namespaces),
+    process: planProcess(config.process),
+    ...planHooks(config, id, bundle),
+    ...(execFifo === undefined ? {} : { execFifo }),
+    preserveFds: options.preserveFds,
+    machine: planMachine(config, options),
+  };
+}
+
+/** The directories to remove when the container is deleted. */
+export function cgroupPaths(plan: LaunchPlan): string[] {
+  return plan.cgroup?.join ?? [];
+}

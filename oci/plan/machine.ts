@@ -1,0 +1,56 @@
+/** The size of the microVM. */
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { Config } from '../spec/index.ts';
+import { propertyError } from './errors.ts';
+import type { PlanOptions } from './options.ts';
+
+const DEFAULT_PERIOD = 100_000;
+
+/** How many CPUs a cpuset list names ("0-3,7"); undefined for one that names none. */
+function cpusetSize(list: string): number | undefined {
+  let size = 0;
+  for (const part of list.split(',')) {
+    const [, first, last] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
+    if (first === undefined) return undefined;
+    size += Number(last ?? first) - Number(first) + 1;
+  }
+  return size > 0 ? size : undefined;
+}
+
+/** As many vCPUs as the container may use cores: what bounds it, or the host's. */
+export function planVcpus(config: Config, cores: number): number {
+  const asked = config.vm?.hwConfig?.vcpus;
+  if (asked !== undefined && asked > 0) {
+    if (asked > cores) {
+      throw propertyError('vm.hwConfig.vcpus', `${asked} are more than the ${cores} of the host`);
+    }
+    return asked;
+  }
+  const cpu = config.linux?.resources?.cpu;
+  const quota = Number(cpu?.quota ?? 0);
+  const period = Number(cpu?.period ?? 0) || DEFAULT_PERIOD;
+  const limits = [cores];
+  if (quota > 0) limits.push(Math.ceil(quota / period));
+  const size = cpusetSize(cpu?.cpus ?? '');
+  if (size !== undefined) limits.push(size);
+  return Math.max(1, Math.min(...limits));
+}
+
+/** Bytes that the guest may grow to: a cap, not a reservation. */
+function memoryLimit(config: Config): number | undefined {
+  const limits = [config.linux?.resources?.memory?.limit, config.vm?.hwConfig?.memory]
+    .map((limit) => Number(limit ?? 0))
+    .filter((limit) => limit > 0 && limit <= Number.MAX_SAFE_INTEGER);
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {
+  const { kernel, host, verbose } = options;
+  const limit = memoryLimit(config);
+  return {
+    kernel,
+    vcpus: planVcpus(config, host.cores),
+    ...(limit === undefined ? {} : { memoryLimit: limit }),
+    verbose: verbose ?? false,
+  };
+}

@@ -1,0 +1,94 @@
+/** config.md#mounts and the mount of the root file system. */
+
+import { lstatSync, realpathSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import type { LaunchPlan, PlanMount } from '../launch-plan.ts';
+import type { Config } from '../spec/index.ts';
+import { MS } from './constants.ts';
+import { planError, propertyError, unsupportedError } from './errors.ts';
+import { parseMountOptions } from './mount-options.ts';
+
+type SpecMount = NonNullable<Config['mounts']>[number];
+
+function planMount(mount: SpecMount, path: string, bundle: string): PlanMount {
+  if (mount.destination === '') throw propertyError(`${path}.destination`, 'must not be empty');
+  const { unsupported, ...options } = parseMountOptions(mount.options ?? []);
+  if (unsupported !== undefined) {
+    throw unsupportedError(`${path}.options`, `${unsupported} is not supported yet`);
+  }
+  const bind = mount.type === 'bind' || (options.flags & MS.BIND) !== 0;
+  if (!bind && (mount.type ?? '') === '') throw propertyError(`${path}.type`, 'missing');
+  const source = mount.source ?? '';
+  if (bind && source === '') throw propertyError(`${path}.source`, 'missing');
+  return {
+    ...options,
+    // A relative destination starts at the root (so did specification 1.0, and runc warns only).
+    destination: resolve('/', mount.destination),
+    type: bind ? 'bind' : (mount.type ?? ''),
+    source: bind && !isAbsolute(source) ? join(bundle, source) : source,
+    flags: bind ? options.flags | MS.BIND : options.flags,
+  };
+}
+
+export function planMounts(config: Config, bundle: string): PlanMount[] {
+  return (config.mounts ?? []).map((mount, i) => planMount(mount, `mounts[${i}]`, bundle));
+}
+
+const PROPAGATION: Readonly<Record<string, number>> = {
+  private: MS.PRIVATE,
+  shared: MS.SHARED,
+  slave: MS.SLAVE,
+  unbindable: MS.UNBINDABLE,
+};
+
+/** `linux.rootfsPropagation` with or without its r: all mounts below follow the root's. */
+function rootPropagation(name: string | undefined): number {
+  const kind = PROPAGATION[(name ?? 'slave').replace(/^r/, '')] ?? MS.SLAVE;
+  return kind | MS.REC;
+}
+
+/** The root file system must be a directory that is no symbolic link (runc: validate.rootfs). */
+function checkRoot(path: string): void {
+  try {
+    if (!lstatSync(path).isDirectory() && lstatSync(realpathSync(path)).isDirectory()) {
+      throw planError('invalid rootfs: not an absolute path, or a symlink');
+    }
+    if (realpathSync(path) !== path) {
+      throw planError('invalid rootfs: not an absolute path, or a symlink');
+    }
+    if (!lstatSync(path).isDirectory()) throw planError(`invalid rootfs: ${path}: not a directory`);
+  } catch (cause) {
+    const reason = ROOT_ERRORS[errnoOf(cause) ?? ''];
+    throw reason === undefined
+      ? cause
+      : planError(`invalid rootfs: stat ${path}: ${reason}`, cause);
+  }
+}
+
+const ROOT_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EACCES: 'permission denied',
+  ELOOP: 'too many levels of symbolic links',
+  ENAMETOOLONG: 'file name too long',
+};
+
+export function planRootfs(config: Config, bundle: string, noPivot: boolean): LaunchPlan['rootfs'] {
+  if (config.root === undefined) throw planError('root must be specified');
+  const path = resolve(bundle, config.root.path);
+  checkRoot(path);
+  const propagation = rootPropagation(config.linux?.rootfsPropagation);
+  if (noPivot && (propagation & MS.PRIVATE) !== 0 && config.linux?.rootfsPropagation) {
+    throw planError('rootfsPropagation of [r]private is not safe without pivot_root');
+  }
+  return { path, readonly: config.root.readonly ?? false, propagation, noPivot };
+}
+
+/** `linux.maskedPaths` and `linux.readonlyPaths`. */
+export function planPaths(paths: readonly string[] | undefined, path: string): string[] {
+  return (paths ?? []).map((name, i) => {
+    if (!isAbsolute(name)) throw propertyError(`${path}[${i}]`, 'must be an absolute path');
+    return resolve(name);
+  });
+}

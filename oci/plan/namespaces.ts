@@ -1,0 +1,77 @@
+/** config-linux.md#namespaces. */
+import { isAbsolute } from 'node:path';
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { Config } from '../spec/index.ts';
+import { planError, propertyError, unsupportedError } from './errors.ts';
+
+export type Namespaces = LaunchPlan['namespaces'];
+type Kind = Namespaces[number]['type'];
+
+/** Whether the container has a namespace that is not the runtime's own. */
+export function hasNamespace(namespaces: Namespaces, kind: Kind): boolean {
+  return namespaces.some(({ type }) => type === kind);
+}
+
+export function planNamespaces(config: Config): Namespaces {
+  const listed = config.linux?.namespaces ?? [];
+  const namespaces = listed.map(({ type, path }, i): Namespaces[number] => {
+    if (path === undefined || path === '') return { type };
+    if (isAbsolute(path)) return { type, path };
+    throw propertyError(`linux.namespaces[${i}].path`, `${path} is not an absolute path`);
+  });
+  const twice = namespaces.find(({ type }, i) => namespaces.findIndex((n) => n.type === type) < i);
+  if (twice) throw planError(`malformed spec file: duplicated ns "${twice.type}"`);
+  if (!hasNamespace(namespaces, 'mount')) {
+    throw unsupportedError(
+      'linux.namespaces',
+      'a container without a mount namespace of its own is not supported',
+    );
+  }
+  return namespaces;
+}
+
+type IdMappings = LaunchPlan['uidMappings'];
+
+/** The mappings of a new user namespace; runc's rules (validate.usernamespace). */
+export function planIdMappings(
+  config: Config,
+  namespaces: Namespaces,
+): Pick<LaunchPlan, 'uidMappings' | 'gidMappings'> {
+  const uidMappings: IdMappings = config.linux?.uidMappings ?? [];
+  const gidMappings: IdMappings = config.linux?.gidMappings ?? [];
+  const user = namespaces.find(({ type }) => type === 'user');
+  if (user === undefined && uidMappings.length + gidMappings.length > 0) {
+    throw planError(
+      "user namespace mappings specified, but user namespace isn't enabled in the config",
+    );
+  }
+  if (user !== undefined && user.path === undefined) {
+    if (uidMappings.length === 0) {
+      throw planError('user namespaces enabled, but no user mappings found');
+    }
+    if (gidMappings.length === 0) {
+      throw planError('user namespaces enabled, but no group mappings found');
+    }
+  }
+  // A joined namespace has its mappings already.
+  if (user?.path !== undefined) return { uidMappings: [], gidMappings: [] };
+  return { uidMappings, gidMappings };
+}
+
+/** A host or domain name needs a UTS namespace that is not the host's. */
+export function planNames(
+  config: Config,
+  namespaces: Namespaces,
+): Pick<LaunchPlan, 'hostname' | 'domainname'> {
+  const names: Pick<LaunchPlan, 'hostname' | 'domainname'> = {};
+  for (const name of ['hostname', 'domainname'] as const) {
+    const value = config[name];
+    if (value === undefined || value === '') continue;
+    if (!hasNamespace(namespaces, 'uts')) {
+      throw planError(`unable to set ${name} without a private UTS namespace`);
+    }
+    if (Buffer.byteLength(value) > 64) throw propertyError(name, 'longer than 64 bytes');
+    names[name] = value;
+  }
+  return names;
+}

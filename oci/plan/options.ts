@@ -1,0 +1,24 @@
+import type { HostFacts } from './host.ts';
+
+/** What decides about a launch beside config.json. */
+export interface PlanOptions {
+  /** The container's id, already checked. */
+  id: string;
+  /** Absolute path of the bundle. */
+  bundle: string;
+  /** Absolute path of the FIFO that holds the init back until `start`; absent: it starts at once. */
+  execFifo?: string | undefined;
+  /** Whether the launcher stays as the init's parent. */
+  foreground: boolean;
+  /** How many descriptors from 3 on are for the container. */
+  preserveFds: number;
+  /** `--no-pivot`. */
+  noPivot: boolean;
+  /** `--systemd-cgroup`. */
+  systemdCgroup?: boolean;
+  /** Absolute path of the unikernel image. */
+  kernel: string;
+  /** Whether the monitor prints the guest's boot line and exit counters. */
+  verbose?: boolean;
+  host: HostFacts;
+}

@@ -1,0 +1,81 @@
+/** config.md#process, resolved. */
+import type { LaunchPlan } from '../launch-plan.ts';
+import type { Config } from '../spec/index.ts';
+import { CAPABILITIES } from './capabilities.ts';
+import { planError, propertyError } from './errors.ts';
+
+type PlanProcess = LaunchPlan['process'];
+type SpecProcess = NonNullable<Config['process']>;
+
+/** <asm-generic/resource.h>. */
+export const RLIMITS: ReadonlySet<string> = new Set([
+  'RLIMIT_AS',
+  'RLIMIT_CORE',
+  'RLIMIT_CPU',
+  'RLIMIT_DATA',
+  'RLIMIT_FSIZE',
+  'RLIMIT_LOCKS',
+  'RLIMIT_MEMLOCK',
+  'RLIMIT_MSGQUEUE',
+  'RLIMIT_NICE',
+  'RLIMIT_NOFILE',
+  'RLIMIT_NPROC',
+  'RLIMIT_RSS',
+  'RLIMIT_RTPRIO',
+  'RLIMIT_RTTIME',
+  'RLIMIT_SIGPENDING',
+  'RLIMIT_STACK',
+]);
+
+const SETS = ['bounding', 'effective', 'inheritable', 'permitted', 'ambient'] as const;
+
+function planCapabilities(sets: NonNullable<SpecProcess['capabilities']>) {
+  const plan = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
+  const named: NonNullable<PlanProcess['capabilities']> = plan;
+  for (const set of SETS) {
+    const names = sets[set] ?? [];
+    const unknown = names.findIndex((name) => !CAPABILITIES.includes(name));
+    if (unknown >= 0) {
+      const path = `process.capabilities.${set}[${unknown}]`;
+      throw propertyError(path, `unknown capability ${JSON.stringify(names[unknown])}`);
+    }
+    named[set] = [...new Set(names)];
+  }
+  return named;
+}
+
+function planRlimits(limits: NonNullable<SpecProcess['rlimits']>): PlanProcess['rlimits'] {
+  const seen = new Set<string>();
+  return limits.map(({ type, soft, hard }, i) => {
+    const path = `process.rlimits[${i}]`;
+    if (!RLIMITS.has(type)) throw propertyError(`${path}.type`, `unknown limit ${type}`);
+    if (seen.has(type)) throw propertyError(`${path}.type`, `${type} is listed twice`);
+    if (soft > hard) throw propertyError(`${path}.soft`, 'larger than the hard limit');
+    seen.add(type);
+    return { type, soft: String(soft), hard: String(hard) };
+  });
+}
+
+function checkScore(score: number): number {
+  if (score >= -1000 && score <= 1000) return score;
+  throw propertyError('process.oomScoreAdj', `expected -1000 to 1000, found ${score}`);
+}
+
+export function planProcess(process: SpecProcess | undefined): PlanProcess {
+  if (process?.args === undefined) throw planError('process property must not be empty');
+  const { user, capabilities, oomScoreAdj } = process;
+  const plan: PlanProcess = {
+    args: process.args,
+    env: process.env ?? [],
+    cwd: process.cwd,
+    uid: user?.uid ?? 0,
+    gid: user?.gid ?? 0,
+    additionalGids: user?.additionalGids ?? [],
+    rlimits: planRlimits(process.rlimits ?? []),
+    noNewPrivileges: process.noNewPrivileges ?? false,
+  };
+  if (user?.umask !== undefined) plan.umask = user.umask & 0o777;
+  if (capabilities !== undefined) plan.capabilities = planCapabilities(capabilities);
+  if (oomScoreAdj !== undefined) plan.oomScoreAdj = checkScore(oomScoreAdj);
+  return plan;
+}

@@ -1,0 +1,99 @@
+/**
+ * What the specification defines and Pinion does not have yet. A config that asks for one of
+ * these is refused by name; a value that asks for nothing (absent, null, "", false, 0, [], {}) is
+ * none.
+ */
+import type { Config } from '../spec/index.ts';
+import { unsupportedError } from './errors.ts';
+
+const OTHER_SYSTEM = 'is for another operating system';
+
+/** Property path (`[]`: every item of a list) -> why it is refused. */
+export const UNSUPPORTED: Readonly<Record<string, string>> = {
+  'process.terminal': 'terminals are not supported yet',
+  'process.commandLine': OTHER_SYSTEM,
+  'process.user.username': OTHER_SYSTEM,
+  'process.apparmorProfile': 'AppArmor is not supported yet',
+  'process.selinuxLabel': 'SELinux is not supported yet',
+  'process.ioPriority': 'I/O priorities are not supported yet',
+  'process.scheduler': 'schedulers are not supported yet',
+  'process.execCPUAffinity.initial': 'CPU affinity is not supported yet',
+  'process.execCPUAffinity.final': 'CPU affinity is not supported yet',
+  'mounts[].uidMappings': 'idmapped mounts are not supported yet',
+  'mounts[].gidMappings': 'idmapped mounts are not supported yet',
+  'linux.timeOffsets.boottime.secs': 'time offsets are not supported yet',
+  'linux.timeOffsets.boottime.nanosecs': 'time offsets are not supported yet',
+  'linux.timeOffsets.monotonic.secs': 'time offsets are not supported yet',
+  'linux.timeOffsets.monotonic.nanosecs': 'time offsets are not supported yet',
+  'linux.netDevices': 'network devices are not supported yet',
+  'linux.intelRdt': 'Intel RDT is not supported yet',
+  'linux.memoryPolicy': 'memory policies are not supported yet',
+  'linux.seccomp': 'seccomp profiles are not supported yet',
+  'linux.mountLabel': 'SELinux is not supported yet',
+  'linux.personality.flags': 'personality flags are not defined yet',
+  'linux.personality.domain': 'only the domain LINUX is supported',
+  'vm.hypervisor.path': 'the hypervisor cannot be chosen',
+  'vm.hypervisor.parameters': 'the hypervisor cannot be chosen',
+  'vm.kernel.path': 'the kernel cannot be chosen',
+  'vm.kernel.parameters': 'the kernel cannot be chosen',
+  'vm.kernel.initrd': 'the kernel cannot be chosen',
+  'vm.image.path': 'images are not supported yet',
+  'vm.hwConfig.deviceTree': 'device trees are not supported',
+  'vm.hwConfig.dtdevs': 'device trees are not supported',
+  'vm.hwConfig.iomems': 'passing devices through is not supported',
+  'vm.hwConfig.irqs': 'passing devices through is not supported',
+  windows: OTHER_SYSTEM,
+  solaris: OTHER_SYSTEM,
+  zos: OTHER_SYSTEM,
+  freebsd: OTHER_SYSTEM,
+};
+
+/** Values that ask for what the container has anyway, where that is not plain emptiness. */
+const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  'linux.personality.domain': (value) => value === 'LINUX',
+  'linux.seccomp': allowsAll,
+  'linux.memoryPolicy': (value) => isRecord(value) && value.mode === 'MPOL_DEFAULT',
+};
+
+/** A profile without rules whose default is to allow. */
+function allowsAll(value: unknown): boolean {
+  if (!isRecord(value) || value.defaultAction !== 'SCMP_ACT_ALLOW') return false;
+  return asksForNothing(value.syscalls) && asksForNothing(value.listenerPath);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function asksForNothing(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  if (isRecord(value)) return Object.values(value).every(asksForNothing);
+  return value === undefined || value === null || value === '' || value === false || value === 0;
+}
+
+/** All values at a path of the table, with the path that names each. */
+function* valuesAt(value: unknown, steps: string[], path = ''): Generator<[string, unknown]> {
+  const [step, ...rest] = steps;
+  if (step === undefined) {
+    yield [path, value];
+    return;
+  }
+  const name = step.replace('[]', '');
+  const at = path === '' ? name : `${path}.${name}`;
+  const next = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  if (!step.endsWith('[]')) {
+    yield* valuesAt(next, rest, at);
+  } else if (Array.isArray(next)) {
+    for (const [i, item] of next.entries()) yield* valuesAt(item, rest, `${at}[${i}]`);
+  }
+}
+
+/** @throws OciError (ERR_PINION_UNSUPPORTED) that names the first property of the table in use. */
+export function refuseUnsupported(config: Config): void {
+  for (const [entry, why] of Object.entries(UNSUPPORTED)) {
+    for (const [path, value] of valuesAt(config, entry.split('.'))) {
+      if (asksForNothing(value) || HARMLESS[entry]?.(value) === true) continue;
+      throw unsupportedError(path, why);
+    }
+  }
+}
