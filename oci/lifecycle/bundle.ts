@@ -1,10 +1,14 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Logger } from '../context.ts';
 import { errnoOf, OciError, systemError } from '../errors.ts';
 import { type Config, parseConfig } from '../spec/index.ts';
 
-/** @param bundle Absolute. */
-export function readBundle(bundle: string): Config {
+/**
+ * Reads config.json once: nothing that happens to it later counts.
+ * @param bundle Absolute.
+ */
+export function readBundle(bundle: string, log: Logger): Config {
   try {
     if (!statSync(bundle).isDirectory()) {
       throw new OciError('ERR_PINION_BUNDLE', `chdir ${bundle}: not a directory`);
@@ -14,7 +18,9 @@ export function readBundle(bundle: string): Config {
   }
   const file = join(bundle, 'config.json');
   try {
-    return parseConfig(readFileSync(file, 'utf8'));
+    return parseConfig(readFileSync(file), {
+      onUnknown: (path) => log.debug(`config.json: unknown property ${path} is ignored`),
+    });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') {
       throw new OciError('ERR_PINION_BUNDLE', 'JSON specification file config.json not found');

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { messageOf, OciError, prefixed, runcError, systemError } from '../errors.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { MonitorSession } from '../monitor/session.ts';
-import { computePlan, readHost } from '../plan/index.ts';
+import { cgroupPaths, computePlan, readHost } from '../plan/index.ts';
 import { type Config, OCI_VERSION } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
@@ -61,7 +61,7 @@ export async function createContainer(
 ): Promise<MonitorSession> {
   const store = new StateStore(ctx.root);
   const native = new Native(ctx.addon);
-  const config = readBundle(options.bundle);
+  const config = readBundle(options.bundle, ctx.log);
   checkTerminal(config, options, mode);
   const plan = planOf(ctx, config, options, mode, store.execFifo(options.id));
   checkCgroups(plan);
@@ -113,16 +113,16 @@ function planOf(
     preserveFds: listening + options.preserveFds,
     noPivot: options.noPivot,
     kernel: ctx.kernel,
+    verbose: ctx.debug,
     host: readHost(),
   });
   if (listening > 0) plan.process.env.push(`LISTEN_FDS=${listening}`, 'LISTEN_PID=1');
-  plan.machine.verbose = ctx.debug;
   return plan;
 }
 
 /** Two containers in one control group could not be told apart when one is deleted. */
-function checkCgroups({ cgroup }: LaunchPlan): void {
-  const directories = cgroup?.join ?? [];
+function checkCgroups(plan: LaunchPlan): void {
+  const directories = cgroupPaths(plan);
   const { size } = processesIn(directories);
   if (size > 0) {
     throw new OciError(
@@ -151,7 +151,7 @@ function newRecord(
     creator: identify(ctx.pid) ?? null,
     init: null,
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
-    cgroups: plan.cgroup?.join ?? [],
+    cgroups: cgroupPaths(plan),
     hooks: {
       poststart: config.hooks?.poststart ?? [],
       poststop: config.hooks?.poststop ?? [],

@@ -3,7 +3,7 @@ import { OciError, prefixed } from '../errors.ts';
 import { type HookOptions, hookState, runHooks } from '../hooks/run.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { PausePoint } from '../monitor/event.ts';
-import { MonitorSession } from '../monitor/session.ts';
+import { MonitorSession, monitorDied } from '../monitor/session.ts';
 import type { Hooks } from '../spec/hooks.ts';
 import { identify, namespacePid, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
@@ -41,7 +41,7 @@ export async function launchInit(
     return { ...init, session };
   } catch (error) {
     await session.abort();
-    throw prefixed('unable to start container process: ', error);
+    throw error;
   }
 }
 
@@ -96,13 +96,11 @@ async function runHooksAt(at: PausePoint, launch: Launch, session: MonitorSessio
       });
     }
   } catch (error) {
-    throw prefixed('error during container init: ', error);
+    throw prefixed('unable to start container process: error during container init: ', error);
   }
 }
 
 async function launcherEnd(session: MonitorSession): Promise<void> {
-  const { code, signal } = await session.exited;
-  if (code === 0) return;
-  const end = signal === null ? `exit status ${code}` : `signal ${signal}`;
-  throw new OciError('ERR_PINION_MONITOR_DIED', `the monitor died: ${end}`);
+  const status = await session.exited;
+  if (status.code !== 0) throw monitorDied(status);
 }

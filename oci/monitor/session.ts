@@ -46,7 +46,7 @@ export class MonitorSession {
     try {
       await once(session.#child, 'spawn');
     } catch (error) {
-      throw systemError(`fork/exec ${options.monitor}`, error);
+      throw systemError(`unable to start container process: fork/exec ${options.monitor}`, error);
     }
     session.#socket.write(frame);
     return session;
@@ -125,8 +125,13 @@ export class MonitorSession {
   }
 
   async #silentDeath(): Promise<OciError> {
-    const { code, signal } = await this.exited;
-    const end = signal === null ? `exit status ${code}` : `signal ${signal}`;
-    return new OciError('ERR_PINION_MONITOR_DIED', `the monitor died: ${end}`);
+    return monitorDied(await this.exited);
   }
+}
+
+/** The launcher ended without an error event: it was killed, or is broken. */
+export function monitorDied({ code, signal }: ExitStatus): OciError {
+  const end = signal === null ? `exit status ${code}` : `signal ${signal}`;
+  const message = `unable to start container process: the monitor died: ${end}`;
+  return new OciError('ERR_PINION_MONITOR_DIED', message);
 }

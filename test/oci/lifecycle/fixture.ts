@@ -1,0 +1,36 @@
+import { openSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Context, Logger } from '../../../oci/context.ts';
+
+const CHECKOUT = resolve(import.meta.dirname, '../../..');
+export const MONITOR = `${CHECKOUT}/target/release/pinion-vmm`;
+export const PINION = `${CHECKOUT}/bin/pinion`;
+
+/** A logger that keeps what it is told. */
+export class TestLog implements Logger {
+  readonly lines: string[] = [];
+  debug = () => {};
+  info = (message: string) => void this.lines.push(message);
+  warning = (message: string) => void this.lines.push(message);
+  error = (message: string) => void this.lines.push(message);
+}
+
+let devNull: number | undefined;
+
+/** A caller without streams and signals. */
+export function testContext(root: string): Context & { log: TestLog } {
+  devNull ??= openSync('/dev/null', 'r+');
+  return {
+    root,
+    cwd: '/',
+    env: {},
+    stdio: { stdin: devNull, stdout: devNull, stderr: devNull },
+    log: new TestLog(),
+    signals: { subscribe: () => () => {} },
+    pid: process.pid,
+    monitor: MONITOR,
+    kernel: `${CHECKOUT}/target/release/pinion-unikernel`,
+    addon: `${CHECKOUT}/native/build/Release/pinion.node`,
+    debug: false,
+  };
+}
