@@ -68,7 +68,7 @@ export async function createContainer(
   const record = newRecord(ctx, config, options, plan);
 
   const lock = await claim(native, store, record.id);
-  const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {}, hooksBegan: false };
+  const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {} };
   try {
     store.write(record);
     makeExecFifo(native, plan);
@@ -184,11 +184,11 @@ function hostId(mappings: LaunchPlan['uidMappings']): number {
 }
 
 /** Whatever goes wrong here, the error that led here says more. */
-async function undo(native: Native, { ctx, store, record, hooksBegan }: Launch): Promise<void> {
+async function undo(native: Native, { ctx, store, record }: Launch): Promise<void> {
   try {
     await destroy(native, store, record);
   } catch (error) {
     ctx.log.debug(`removing what is left of container ${record.id}: ${messageOf(error)}`);
   }
-  if (hooksBegan) await runPoststopHooks(ctx, record);
+  if (record.init !== null) await runPoststopHooks(ctx, record);
 }

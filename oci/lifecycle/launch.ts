@@ -16,8 +16,6 @@ export interface Launch {
   /** Gets the init as soon as it exists, here and on disk: who wants to end it finds it. */
   record: ContainerRecord;
   hooks: Hooks;
-  /** From then on the poststop hooks are owed. */
-  hooksBegan: boolean;
 }
 
 export interface LaunchedInit extends ProcessIdentity {
@@ -61,7 +59,6 @@ async function untilReady(
         onInit(record.init);
         break;
       case 'pause':
-        launch.hooksBegan = true;
         await runHooksAt(event.at, launch, session);
         session.proceed();
         break;
