@@ -1,6 +1,7 @@
 /** The runtime specification, version 1.3: definitions, types and the reader of config.json. */
 export type { Config } from './config.ts';
 export type { Hook, Hooks } from './hooks.ts';
+export type { ThrottleDevice } from './linux/resources.ts';
 export { type ParseOptions, parseConfig } from './parse.ts';
 export type { Process } from './process.ts';
 export type { Wide } from './schema.ts';

@@ -82,7 +82,8 @@ export function parseHierarchies(mountinfo: string, membership: string): Hierarc
     );
     if (mount === undefined) return [];
     // In a container the paths of /proc/self/cgroup may start above what is mounted.
-    const own = join(mount.mountpoint, relative(mount.root, path));
+    const inside = relative(mount.root, path);
+    const own = inside.startsWith('..') ? mount.mountpoint : join(mount.mountpoint, inside);
     return { version: mount.version, controllers, mountpoint: mount.mountpoint, own };
   });
 }

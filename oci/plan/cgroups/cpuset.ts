@@ -1,0 +1,32 @@
+/** v1 cpusets start empty, and a group with an empty one admits no process (cpuset(7)). */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CgroupWrite } from '../../launch-plan.ts';
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    // A directory that is still to be made has nothing in it.
+    return '';
+  }
+}
+
+/**
+ * Fills the empty cpusets on the way to a group with their parents' values, as runc does.
+ * @param directories - Below the mount point, parents first.
+ */
+export function inheritedCpusets(mountpoint: string, directories: string[]): CgroupWrite[] {
+  return ['cpuset.cpus', 'cpuset.mems'].flatMap((file) => {
+    let inherited = read(join(mountpoint, file));
+    return directories.flatMap((directory) => {
+      const path = join(directory, file);
+      const own = read(path);
+      if (own !== '') {
+        inherited = own;
+        return [];
+      }
+      return inherited === '' ? [] : [{ path, value: inherited, optional: true }];
+    });
+  });
+}
