@@ -129,7 +129,7 @@ impl Insn {
         map: &Map,
     ) -> Result<u8, DecodeError> {
         self.space = space;
-        self.opcode = reader.byte()?;
+        self.opcode = reader.byte();
         Ok(map[usize::from(self.opcode)])
     }
 
@@ -142,49 +142,34 @@ impl Insn {
     }
 }
 
+/// Reads 16 bytes, of which the last ones may not be the text's: whether an instruction used more than
+/// there were is checked once, at its end.
 struct Reader<'a> {
-    bytes: &'a [u8],
+    bytes: &'a [u8; 16],
     at: usize,
 }
 
 impl Reader<'_> {
-    fn peek(&self) -> Result<u8, DecodeError> {
-        if self.at >= MAX_LENGTH {
-            return Err(DecodeError::Invalid);
-        }
-        self.bytes
-            .get(self.at)
-            .copied()
-            .ok_or(DecodeError::Truncated)
+    fn peek(&self) -> u8 {
+        self.bytes[self.at % 16]
     }
 
-    fn byte(&mut self) -> Result<u8, DecodeError> {
-        let byte = self.peek()?;
+    fn byte(&mut self) -> u8 {
+        let byte = self.peek();
         self.at += 1;
-        Ok(byte)
+        byte
     }
 
-    fn skip(&mut self, count: usize) -> Result<(), DecodeError> {
+    fn skip(&mut self, count: usize) {
         self.at += count;
-        if self.at > MAX_LENGTH {
-            Err(DecodeError::Invalid)
-        } else if self.at > self.bytes.len() {
-            Err(DecodeError::Truncated)
-        } else {
-            Ok(())
-        }
     }
 
-    fn rel8(&mut self) -> Result<i32, DecodeError> {
-        Ok(i32::from(self.byte()? as i8))
+    fn rel8(&mut self) -> i32 {
+        i32::from(self.byte() as i8)
     }
 
-    fn rel32(&mut self) -> Result<i32, DecodeError> {
-        let from = self.at;
-        self.skip(4)?;
-        let mut raw = [0; 4];
-        raw.copy_from_slice(&self.bytes[from..self.at]);
-        Ok(i32::from_le_bytes(raw))
+    fn rel32(&mut self) -> i32 {
+        i32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
     }
 }
 
@@ -197,7 +182,26 @@ struct Prefixes {
 
 /// Decodes the instruction at the start of `bytes`.
 pub fn decode(bytes: &[u8]) -> Result<Insn, DecodeError> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut end = [0; 16];
+    let bytes_16 = bytes.first_chunk().unwrap_or_else(|| {
+        end[..bytes.len()].copy_from_slice(bytes);
+        &end
+    });
+    let mut reader = Reader {
+        bytes: bytes_16,
+        at: 0,
+    };
+    let decoded = instruction(&mut reader);
+    if reader.at > MAX_LENGTH {
+        Err(DecodeError::Invalid)
+    } else if reader.at > bytes.len() {
+        Err(DecodeError::Truncated)
+    } else {
+        decoded
+    }
+}
+
+fn instruction(reader: &mut Reader<'_>) -> Result<Insn, DecodeError> {
     let mut prefixes = Prefixes::default();
     let mut insn = Insn {
         len: 0,
@@ -212,7 +216,10 @@ pub fn decode(bytes: &[u8]) -> Result<Insn, DecodeError> {
         imm: 0,
     };
     loop {
-        let byte = reader.byte()?;
+        let byte = reader.byte();
+        if reader.at > MAX_LENGTH {
+            return Err(DecodeError::Invalid);
+        }
         match byte {
             0x66 => insn.operand_16 = true,
             0x67 => insn.address_32 = true,
@@ -231,8 +238,8 @@ pub fn decode(bytes: &[u8]) -> Result<Insn, DecodeError> {
         // A REX that another prefix follows has no effect.
         insn.rex = 0;
     }
-    let operands = opcode(&mut reader, &mut insn, &prefixes)?;
-    operand_bytes(&mut reader, &mut insn, &prefixes, operands)?;
+    let operands = opcode(reader, &mut insn, &prefixes)?;
+    operand_bytes(reader, &mut insn, &prefixes, operands)?;
     if invalid_form(&insn) || (prefixes.lock && !lockable(&insn)) {
         return Err(DecodeError::Invalid);
     }
@@ -242,19 +249,20 @@ pub fn decode(bytes: &[u8]) -> Result<Insn, DecodeError> {
 }
 
 /// Reads on to the last opcode byte and gives the table's character for it.
+#[inline]
 fn opcode(
     reader: &mut Reader<'_>,
     insn: &mut Insn,
     prefixes: &Prefixes,
 ) -> Result<u8, DecodeError> {
     match insn.opcode {
-        0x0f => match reader.peek()? {
+        0x0f => match reader.peek() {
             0x38 => {
-                reader.skip(1)?;
+                reader.skip(1);
                 insn.enter(reader, Space::Three38, THREE_BYTE_38)
             }
             0x3a => {
-                reader.skip(1)?;
+                reader.skip(1);
                 insn.enter(reader, Space::Three3A, THREE_BYTE_3A)
             }
             _ => insn.enter(reader, Space::TwoByte, TWO_BYTE),
@@ -263,20 +271,20 @@ fn opcode(
             if insn.operand_16 || prefixes.lock || prefixes.repeat != 0 || insn.rex != 0 {
                 return Err(DecodeError::Invalid);
             }
-            let first = reader.byte()?;
+            let first = reader.byte();
             let map = match prefix {
                 0xc5 => 1,
                 0xc4 => {
                     insn.rex =
-                        0x40 | (!first >> 5) | if reader.byte()? & 0x80 != 0 { REX_W } else { 0 };
+                        0x40 | (!first >> 5) | if reader.byte() & 0x80 != 0 { REX_W } else { 0 };
                     first & 0x1f
                 }
                 _ => {
                     // P0 bit 3 is 0 and P1 bit 2 is 1 in EVEX.
-                    if first & 8 != 0 || reader.byte()? & 4 == 0 {
+                    if first & 8 != 0 || reader.byte() & 4 == 0 {
                         return Err(DecodeError::Invalid);
                     }
-                    reader.skip(1)?;
+                    reader.skip(1);
                     first & 7
                 }
             };
@@ -301,7 +309,7 @@ fn operand_bytes(
     let wide = insn.rex & REX_W != 0 && insn.space != Space::Vector;
     let imm_z = if insn.operand_16 && !wide { 2 } else { 4 };
     if matches!(operands, b'M' | b'N' | b'Z' | b'g' | b'G') {
-        modrm(reader, insn)?;
+        modrm(reader, insn);
     }
     insn.imm = reader.at as u8;
     let tests = insn.reg() < 2;
@@ -311,30 +319,30 @@ fn operand_bytes(
             // SSE4a: extrq and insertq with two immediate bytes.
             let sse4a = insn.space == Space::TwoByte && insn.opcode == 0x78;
             if sse4a && (insn.operand_16 || prefixes.repeat == 0xf2) {
-                reader.skip(2)?;
+                reader.skip(2);
             }
         }
-        b'N' | b'b' => reader.skip(1)?,
-        b'g' => reader.skip(usize::from(tests))?,
-        b'G' => reader.skip(if tests { imm_z } else { 0 })?,
+        b'N' | b'b' => reader.skip(1),
+        b'g' => reader.skip(usize::from(tests)),
+        b'G' => reader.skip(if tests { imm_z } else { 0 }),
         b'Z' if insn.modrm == 0xf8 && insn.opcode == 0xc7 => {
             insn.flow = Flow::Loop {
-                rel: reader.rel32()?,
+                rel: reader.rel32(),
             };
         }
-        b'Z' | b'z' => reader.skip(imm_z)?,
-        b'w' => reader.skip(2)?,
-        b'e' => reader.skip(3)?,
-        b'v' => reader.skip(if wide { 8 } else { imm_z })?,
-        b'o' => reader.skip(if insn.address_32 { 4 } else { 8 })?,
+        b'Z' | b'z' => reader.skip(imm_z),
+        b'w' => reader.skip(2),
+        b'e' => reader.skip(3),
+        b'v' => reader.skip(if wide { 8 } else { imm_z }),
+        b'o' => reader.skip(if insn.address_32 { 4 } else { 8 }),
         b'j' | b'J' => {
             if insn.operand_16 && !wide {
                 return Err(DecodeError::Ambiguous);
             }
             let rel = if operands == b'j' {
-                reader.rel8()?
+                reader.rel8()
             } else {
-                reader.rel32()?
+                reader.rel32()
             };
             insn.flow = match (insn.space, insn.opcode) {
                 (Space::OneByte, 0xe8) => Flow::Call { rel },
@@ -355,18 +363,18 @@ fn operand_bytes(
     Ok(())
 }
 
-fn modrm(reader: &mut Reader<'_>, insn: &mut Insn) -> Result<(), DecodeError> {
-    insn.modrm = reader.byte()?;
+fn modrm(reader: &mut Reader<'_>, insn: &mut Insn) {
+    insn.modrm = reader.byte();
     let (mode, rm) = (insn.modrm >> 6, insn.modrm & 7);
     // Moves to and from control and debug registers ignore the mode.
     let register =
         mode == 3 || (insn.space == Space::TwoByte && matches!(insn.opcode, 0x20..=0x23));
     if register {
-        return Ok(());
+        return;
     }
     let mut base = rm;
     if rm == 4 {
-        base = reader.byte()? & 7;
+        base = reader.byte() & 7;
     }
     match (mode, base) {
         (0, 5) => {
@@ -377,7 +385,7 @@ fn modrm(reader: &mut Reader<'_>, insn: &mut Insn) -> Result<(), DecodeError> {
         }
         (1, _) => reader.skip(1),
         (2, _) => reader.skip(4),
-        _ => Ok(()),
+        _ => {}
     }
 }
 

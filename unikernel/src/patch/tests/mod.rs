@@ -2,4 +2,6 @@
 
 mod decode;
 mod elf;
+mod execute;
+mod machine;
 mod scan;
