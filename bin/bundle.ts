@@ -4,20 +4,28 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 
 const home = join(import.meta.dirname, '..');
 
-/** Modules that stay files of their own: what is not always needed, and what the cache is for. */
-const SEPARATE = ['entry', 'help', 'oclif'];
+/** Modules that stay files of their own, since most commands need none of them: name -> source. */
+const SEPARATE: Readonly<Record<string, string>> = {
+  entry: 'src/entry.ts',
+  help: 'src/help.ts',
+  oclif: 'src/oclif.ts',
+  validators: 'build/oci/spec/validators.js',
+};
 
 const separate: Plugin = {
   name: 'separate',
   setup({ onResolve }) {
-    onResolve({ filter: new RegExp(`^\\./(${SEPARATE.join('|')})\\.ts$`) }, ({ path, kind }) =>
-      kind === 'entry-point' ? undefined : { path: path.replace(/ts$/, 'cjs'), external: true },
-    );
+    onResolve({ filter: /^\.{1,2}\// }, ({ path, kind, resolveDir }) => {
+      const source = relative(home, resolve(resolveDir, path));
+      const found = Object.entries(SEPARATE).find(([, file]) => file === source);
+      if (kind === 'entry-point' || found === undefined) return undefined;
+      return { path: `./${found[0]}.cjs`, external: true };
+    });
   },
 };
 
@@ -70,7 +78,7 @@ const options: BuildOptions = {
 
 await build({
   ...options,
-  entryPoints: ['pinion', ...SEPARATE].map((name) => `src/${name}.ts`),
+  entryPoints: { pinion: 'src/pinion.ts', ...SEPARATE },
 });
 
 function packageVersion(): string {
