@@ -1,2 +1,32 @@
-//! The monitor.
-fn main() {}
+//! `pinion-vmm`, the monitor's command line. People use `pinion`; this is its other half.
+//!
+//! - `pinion-vmm launch --control-fd N` launches one container, as the control socket says.
+//! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
+//! - `pinion-vmm --version`
+
+use std::process::ExitCode;
+
+use pinion_vmm::container;
+
+const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | --version";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["launch", "--control-fd", fd] => match fd.parse() {
+            Ok(fd) if fd > 2 => container::launch(fd),
+            _ => fail(&format!("--control-fd {fd}: not a descriptor above 2")),
+        },
+        ["--version"] => {
+            println!("pinion-vmm version {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        _ => fail(USAGE),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("pinion-vmm: {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,279 @@
+//! The container's init: sets the container up from the inside, tells the caller, waits for `start`,
+//! and is the monitor of the program's microVM from then on.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use super::credentials::{self, CredentialsError};
+use super::devices::{self, DeviceError};
+use super::launcher::{FAILED, READY};
+use super::masks::{self, MaskError};
+use super::mount_api::Tree;
+use super::mounts::{self, MountError};
+use super::namespaces::Namespaces;
+use super::procfs::Procfs;
+use super::program::{self, Program, ProgramError};
+use super::rlimits::{self, Limits, RlimitError};
+use super::rootfs::{Rootfs, RootfsError};
+use super::rooted::Root;
+use super::seccomp::{self, SeccompError};
+use super::signals;
+use crate::control::{Control, ControlError, Event};
+use crate::errno::{check, Errno};
+use crate::exit::{end_as, ExitStatus};
+use crate::plan::LaunchPlan;
+
+/// What goes wrong inside, in runc's words: what it finds while it sets the container up is told
+/// otherwise than what it finds of the program.
+#[derive(Debug, thiserror::Error)]
+enum InitError {
+    #[error("unable to start container process: error during container init: {0}")]
+    Setup(#[from] SetupError),
+    #[error("unable to start container process: {0}")]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("exec fifo: {0}")]
+    Fifo(Errno),
+    #[error("this monitor has no machine yet")]
+    NoMachine,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SetupError {
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Mask(#[from] MaskError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Rlimit(#[from] RlimitError),
+    #[error(transparent)]
+    Seccomp(#[from] SeccompError),
+    #[error("write sysctl {name:?}: {errno}")]
+    Sysctl { name: String, errno: Errno },
+    #[error("{step}: {errno}")]
+    Step { step: &'static str, errno: Errno },
+    #[error("the launcher is gone")]
+    Orphaned,
+}
+
+fn step(step: &'static str) -> impl Fn(Errno) -> SetupError {
+    move |errno| SetupError::Step { step, errno }
+}
+
+/// What the launcher opened on the host; all but `launcher` are private descriptors.
+pub struct Descriptors {
+    pub kvm: OwnedFd,
+    /// The unikernel's image.
+    pub kernel: File,
+    /// An O_PATH descriptor of the exec fifo.
+    pub fifo: Option<OwnedFd>,
+    /// The host's /dev/null (O_PATH).
+    pub null: OwnedFd,
+    pub launcher: UnixStream,
+}
+
+/// Runs in the process that the launcher cloned, and ends it with the program's status.
+pub fn run(
+    plan: &LaunchPlan,
+    limits: Limits,
+    namespaces: &Namespaces,
+    control: &mut Control,
+    descriptors: Descriptors,
+) -> ! {
+    let Ok(mut launcher) = descriptors.launcher.try_clone() else { end_as(ExitStatus::Code(1)) };
+    match init(plan, limits, namespaces, control, descriptors) {
+        Ok(status) => end_as(status),
+        Err(error) => {
+            // Who is gone hears nothing; the caller finds out by the closed socket.
+            let _ = control.send(&Event::Error { message: &error.to_string() });
+            let _ = launcher.write_all(&[FAILED]);
+            end_as(ExitStatus::Code(1))
+        }
+    }
+}
+
+fn init(
+    plan: &LaunchPlan,
+    limits: Limits,
+    namespaces: &Namespaces,
+    control: &mut Control,
+    descriptors: Descriptors,
+) -> Result<ExitStatus, InitError> {
+    let Descriptors { kvm, kernel, fifo, null, mut launcher } = descriptors;
+    wait_for_launcher(&mut launcher)?;
+    isolate(namespaces)?;
+
+    let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
+    let read_only = furnish(plan, rootfs.root(), namespaces)?;
+    for pause in &plan.pauses {
+        control.pause(*pause)?;
+    }
+    let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
+    let root = rootfs.enter().map_err(SetupError::from)?;
+    set_names_and_sysctls(plan)?;
+    masks::mask_all(&root, &plan.masked_paths, &null).map_err(SetupError::from)?;
+    masks::make_read_only(&root, &plan.readonly_paths).map_err(SetupError::from)?;
+    mounts::make_read_only(&read_only).map_err(step("remount"))?;
+    rootfs.finish().map_err(SetupError::from)?;
+    drop((rootfs, read_only, null));
+
+    let env = program::environment(&plan.process, &root)?;
+    become_process(plan, &root)?;
+    let (path, executable) = program::find(&plan.process)?;
+    let program = Program {
+        executable,
+        path,
+        args: program::arguments(&plan.process)?,
+        env,
+        rlimits: limits,
+        uid: plan.process.uid,
+        gid: plan.process.gid,
+        no_new_privileges: plan.process.no_new_privileges,
+        preserved_fds: plan.preserve_fds,
+    };
+    tell_ready(control, &mut launcher)?;
+    drop(launcher);
+    if let Some(fifo) = fifo {
+        wait_for_start(&procfs, &fifo).map_err(InitError::Fifo)?;
+    }
+    signals::reset();
+    run_program(kvm, kernel, plan, program)
+}
+
+/// The launcher writes id maps and control groups, then one byte.
+fn wait_for_launcher(launcher: &mut UnixStream) -> Result<(), SetupError> {
+    signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
+    // A launcher that ended before this call is found by the closed socket.
+    launcher.read_exact(&mut [0]).map_err(|_| SetupError::Orphaned)
+}
+
+fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
+    // SAFETY: umask(2) and setsid(2) touch no memory.
+    unsafe {
+        // Modes of what is made below are meant as they are.
+        libc::umask(0);
+        check(libc::setsid()).map_err(step("setsid"))?;
+    }
+    if namespaces.makes_user() {
+        credentials::become_root()?;
+        signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
+    }
+    if namespaces.make_cgroup {
+        // SAFETY: unshare(2) takes flags.
+        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map_err(step("unshare cgroup namespace"))?;
+    }
+    Ok(())
+}
+
+/// Mounts, devices and links in the rootfs, from outside of it. Returns what
+/// [`mounts::make_read_only`] finishes.
+fn furnish(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Result<Vec<Tree>, InitError> {
+    let read_only = mounts::mount_all(root, &plan.mounts).map_err(SetupError::from)?;
+    devices::make_all(root, &plan.devices, namespaces.makes_user()).map_err(SetupError::from)?;
+    devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
+    program::make_directory(root, &plan.process.cwd)?;
+    Ok(read_only)
+}
+
+fn set_names_and_sysctls(plan: &LaunchPlan) -> Result<(), SetupError> {
+    if let Some(name) = &plan.hostname {
+        // SAFETY: sethostname(2) reads as many bytes as it is told.
+        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map_err(step("sethostname"))?;
+    }
+    if let Some(name) = &plan.domainname {
+        // SAFETY: setdomainname(2) reads as many bytes as it is told.
+        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map_err(step("setdomainname"))?;
+    }
+    if plan.sysctl.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::complete().map_err(step("mount a private procfs"))?;
+    for (name, value) in &plan.sysctl {
+        let file = sysctl_file(name);
+        procfs.write_sysctl(&file, value).map_err(|errno| SetupError::Sysctl { name: name.clone(), errno })?;
+    }
+    Ok(())
+}
+
+/// As sysctl(8): the first separator decides which of `.` and `/` separates.
+fn sysctl_file(name: &str) -> String {
+    match name.find(['.', '/']) {
+        Some(first) if name.as_bytes()[first] == b'.' => name
+            .chars()
+            .map(|letter| match letter {
+                '.' => '/',
+                '/' => '.',
+                letter => letter,
+            })
+            .collect(),
+        _ => name.to_owned(),
+    }
+}
+
+/// Everything that makes this process the user's: after this it has no privilege that the program
+/// has not.
+fn become_process(plan: &LaunchPlan, root: &Root) -> Result<(), InitError> {
+    let process = &plan.process;
+    rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
+    // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
+    let at_cwd = match program::change_directory(root, &process.cwd) {
+        Err(ProgramError::Cwd { errno: Errno(libc::EACCES | libc::EPERM), .. }) => false,
+        result => result.map(|()| true)?,
+    };
+    // Installing a filter takes CAP_SYS_ADMIN or no_new_privs, so it goes before the user, who may
+    // have neither.
+    if process.no_new_privileges {
+        credentials::no_new_privileges().map_err(SetupError::from)?;
+    }
+    seccomp::install().map_err(SetupError::from)?;
+    credentials::become_user(process).map_err(SetupError::from)?;
+    // A change of credentials takes the signal away.
+    signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
+    if !at_cwd {
+        program::change_directory(root, &process.cwd)?;
+    }
+    // SAFETY: umask(2) touches no memory.
+    unsafe { libc::umask(process.umask.unwrap_or(0o022)) };
+    Ok(())
+}
+
+/// From here on the container outlives the launcher.
+fn tell_ready(control: &mut Control, launcher: &mut UnixStream) -> Result<(), InitError> {
+    signals::die_with_parent(0).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
+    control.send(&Event::Ready)?;
+    control.close();
+    launcher.write_all(&[READY]).map_err(|_| SetupError::Orphaned)?;
+    Ok(())
+}
+
+/// Opening for writing waits for a reader, which is `start`.
+fn wait_for_start(procfs: &Procfs, fifo: &OwnedFd) -> Result<(), Errno> {
+    let mut fifo = File::from(procfs.reopen(fifo, libc::O_WRONLY)?);
+    fifo.write_all(b"0").map_err(Errno::from)
+}
+
+/// Makes the microVM run the program, for as long as it lives.
+fn run_program(_kvm: OwnedFd, _kernel: File, _plan: &LaunchPlan, _program: Program) -> Result<ExitStatus, InitError> {
+    Err(InitError::NoMachine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sysctl_file;
+
+    #[test]
+    fn the_first_separator_of_a_sysctl_decides() {
+        assert_eq!(sysctl_file("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
+        assert_eq!(sysctl_file("net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+        assert_eq!(sysctl_file("net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+    }
+}

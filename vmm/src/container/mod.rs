@@ -1,0 +1,30 @@
+//! The container around a microVM: its namespaces, control groups, mounts and credentials.
+//!
+//! [`launcher`] is the caller's child; it makes the [`init`], which becomes the container's first
+//! process, sets the container up from the inside and then is the monitor of its microVM.
+
+mod capabilities;
+mod cgroup;
+mod cgroup_view;
+mod copy_up;
+mod credentials;
+mod device_filter;
+mod devices;
+pub mod fds;
+pub mod hook;
+mod init;
+pub mod launcher;
+mod masks;
+mod mount_api;
+mod mounts;
+mod namespaces;
+pub mod procfs;
+pub mod program;
+pub mod rlimits;
+pub mod rooted;
+mod rootfs;
+pub mod seccomp;
+mod signals;
+
+pub use launcher::launch;
+pub use program::Program;

@@ -1,0 +1,65 @@
+//! A procfs of the monitor's own: of the container's pid namespace, attached nowhere, so that no
+//! mount of the image lies over it and the guest has no name for it.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use super::mount_api;
+use super::rooted::{openat2, RESOLVE_BENEATH, RESOLVE_NO_XDEV};
+use crate::errno::{check_fd, Errno};
+
+#[derive(Debug)]
+pub struct Procfs(OwnedFd);
+
+impl Procfs {
+    /// With processes only (`subset=pid`).
+    pub fn of_processes() -> Result<Procfs, Errno> {
+        Procfs::open("subset=pid")
+    }
+
+    /// With `/proc/sys` too.
+    pub fn complete() -> Result<Procfs, Errno> {
+        Procfs::open("")
+    }
+
+    fn open(options: &str) -> Result<Procfs, Errno> {
+        const FLAGS: u64 = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        match mount_api::new_file_system(c"proc", c"proc", FLAGS, options) {
+            Ok(tree) => Ok(Procfs(tree.into())),
+            // A user namespace whose own /proc is covered in part may mount none: the one that is
+            // there serves as well, before the pivot.
+            Err(Errno(libc::EPERM)) => {
+                let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+                // SAFETY: the path is a C string.
+                check_fd(unsafe { libc::open(c"/proc".as_ptr(), flags) }).map(Procfs)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
+    /// Opens the file behind an O_PATH descriptor.
+    pub fn reopen(&self, file: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
+        reopen(self.0.as_fd(), file, flags)
+    }
+
+    /// Writes a file below `sys`, whose name has slashes.
+    pub fn write_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
+        let path = CString::new(format!("sys/{name}")).map_err(|_| Errno(libc::EINVAL))?;
+        let file = openat2(self.0.as_fd(), &path, libc::O_WRONLY, RESOLVE_BENEATH | RESOLVE_NO_XDEV)?;
+        File::from(file).write_all(value.as_bytes()).map_err(Errno::from)
+    }
+}
+
+/// Opens the file behind an O_PATH descriptor by way of a procfs.
+pub fn reopen(procfs: BorrowedFd, file: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
+    let path = CString::new(format!("self/fd/{}", file.as_fd().as_raw_fd())).map_err(|_| Errno(libc::EINVAL))?;
+    let flags = flags | libc::O_CLOEXEC;
+    // SAFETY: the path is a C string.
+    check_fd(unsafe { libc::openat(procfs.as_raw_fd(), path.as_ptr(), flags) })
+}

@@ -1,0 +1,211 @@
+//! The container's program: where it is, what it is given, and whether the user may run it.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use super::fds;
+use super::rlimits::Limits;
+use super::rooted::{self, c_path, Root};
+use crate::errno::{check, check_fd, Errno};
+use crate::plan::Process;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    #[error("exec: {name:?}: executable file not found in $PATH")]
+    NotInPath { name: String },
+    #[error("exec: {name:?}: cannot run executable found relative to current directory")]
+    Relative { name: String },
+    #[error("exec: {name:?}: stat {name}: {errno}")]
+    Stat { name: String, errno: Errno },
+    #[error("exec: {name:?}: {errno}")]
+    Refused { name: String, errno: Errno },
+    #[error("process args cannot be empty")]
+    NoArgs,
+    #[error("process {what} has a zero byte")]
+    ZeroByte { what: &'static str },
+    #[error("chdir to cwd ({cwd:?}) set in config.json failed: {errno}")]
+    Cwd { cwd: PathBuf, errno: Errno },
+    #[error("mkdir {}: {errno}", cwd.display())]
+    MakeCwd { cwd: PathBuf, errno: Errno },
+    #[error("current working directory is outside of container mount namespace root -- possible container breakout attempt detected")]
+    CwdOutside,
+}
+
+/// All that the machine needs to start the program.
+#[derive(Debug)]
+pub struct Program {
+    /// The file, open for reading (a private descriptor).
+    pub executable: OwnedFd,
+    /// Its name in the container, as execve(2) would get it.
+    pub path: CString,
+    pub args: Vec<CString>,
+    /// `NAME=value`.
+    pub env: Vec<CString>,
+    /// The guest's limits, by their numbers. The monitor has not all of them.
+    pub rlimits: Limits,
+    pub uid: u32,
+    pub gid: u32,
+    pub no_new_privileges: bool,
+    /// The guest's descriptors are 0 to 2 and as many after them.
+    pub preserved_fds: u32,
+}
+
+/// Makes the working directory, before the change of root.
+pub fn make_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
+    match root.ensure(cwd, rooted::Kind::Directory) {
+        Ok(_) => Ok(()),
+        // It may be there for the user alone, or the root be read-only: changing to it decides.
+        Err(Errno(libc::EACCES | libc::EROFS)) => Ok(()),
+        Err(errno) => Err(ProgramError::MakeCwd { cwd: cwd.to_owned(), errno }),
+    }
+}
+
+/// Changes to the working directory. Its path can lead neither out of the root nor through a magic
+/// link to a directory that is open somewhere (CVE-2024-21626).
+pub fn change_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
+    let failed = |errno| ProgramError::Cwd { cwd: cwd.to_owned(), errno };
+    let directory = root.open_file(cwd, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
+    super::rootfs::change_directory(&directory).map_err(failed)?;
+    let mut buffer = [0_u8; libc::PATH_MAX as usize];
+    // SAFETY: getcwd(2) writes at most as many bytes as the buffer has.
+    check(unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }).map_err(failed)?;
+    // The system call marks a directory that cannot be reached from the root so: "(unreachable)/".
+    if buffer[0] == b'/' {
+        Ok(())
+    } else {
+        Err(ProgramError::CwdOutside)
+    }
+}
+
+/// Finds the program as runc does: with the plan's PATH and the permissions of the user that this
+/// process has become.
+pub fn find(process: &Process) -> Result<(CString, OwnedFd), ProgramError> {
+    let name = process.args.first().ok_or(ProgramError::NoArgs)?;
+    let path = if name.contains('/') {
+        check_executable(Path::new(name)).map_err(|failure| match failure {
+            Failure::Stat(errno) => ProgramError::Stat { name: name.clone(), errno },
+            Failure::Refused(errno) => ProgramError::Refused { name: name.clone(), errno },
+        })?;
+        PathBuf::from(name)
+    } else {
+        search(process, name)?
+    };
+    let refused = |errno| ProgramError::Refused { name: name.clone(), errno };
+    let path = c_path(&path).map_err(refused)?;
+    // SAFETY: the path is a C string.
+    let file = check_fd(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY) })
+        .and_then(fds::make_private)
+        .map_err(refused)?;
+    Ok((path, file))
+}
+
+enum Failure {
+    Stat(Errno),
+    Refused(Errno),
+}
+
+fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
+    let path = process.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+    if name.is_empty() || path.is_empty() {
+        return Err(ProgramError::NotInPath { name: name.to_owned() });
+    }
+    for directory in path.split(':') {
+        // As shells do: an empty element is the current directory, which Go refuses to use.
+        let directory = if directory.is_empty() { "." } else { directory };
+        let candidate = Path::new(directory).join(name);
+        if check_executable(&candidate).is_ok() {
+            return if candidate.is_absolute() {
+                Ok(candidate)
+            } else {
+                Err(ProgramError::Relative { name: name.to_owned() })
+            };
+        }
+    }
+    Err(ProgramError::NotInPath { name: name.to_owned() })
+}
+
+/// Go's exec.findExecutable.
+fn check_executable(path: &Path) -> Result<(), Failure> {
+    let text = c_path(path).map_err(Failure::Stat)?;
+    // SAFETY: the path is a C string; fstatat(2) fills in the struct, whose fields are integers.
+    let mode = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        check(libc::fstatat(libc::AT_FDCWD, text.as_ptr(), &mut stat, 0)).map_err(Failure::Stat)?;
+        stat.st_mode
+    };
+    if mode & libc::S_IFMT == libc::S_IFDIR {
+        return Err(Failure::Refused(Errno(libc::EISDIR)));
+    }
+    // A FIFO with the x bit would be opened, and waited for.
+    if mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(Failure::Refused(Errno(libc::EACCES)));
+    }
+    // SAFETY: the path is a C string.
+    check(unsafe {
+        libc::syscall(libc::SYS_faccessat2, libc::AT_FDCWD, text.as_ptr(), libc::X_OK, libc::AT_EACCESS)
+    })
+    .map_err(Failure::Refused)?;
+    Ok(())
+}
+
+pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
+    c_strings(&process.args, "argument")
+}
+
+/// The plan's environment, and HOME from the image's /etc/passwd if it has none.
+pub fn environment(process: &Process, root: &Root) -> Result<Vec<CString>, ProgramError> {
+    let mut env = c_strings(&process.env, "environment")?;
+    if !process.env.iter().any(|variable| variable.starts_with("HOME=")) {
+        let home = home_of(root, process.uid).unwrap_or_else(|| b"/".to_vec());
+        let variable = [b"HOME=".as_slice(), &home].concat();
+        env.push(CString::new(variable).map_err(|_| ProgramError::ZeroByte { what: "environment" })?);
+    }
+    Ok(env)
+}
+
+fn c_strings(texts: &[String], what: &'static str) -> Result<Vec<CString>, ProgramError> {
+    let strings = texts.iter().map(|text| CString::new(text.as_bytes()));
+    strings.collect::<Result<_, _>>().map_err(|_| ProgramError::ZeroByte { what })
+}
+
+/// The sixth field of the user's line (passwd(5)).
+fn home_of(root: &Root, uid: u32) -> Option<Vec<u8>> {
+    /// Longer files are cut.
+    const LONGEST: u64 = 1 << 20;
+    // The image decides what kind of file this is: opening a FIFO must not wait.
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::from(root.open_file(Path::new("/etc/passwd"), flags).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
+    home_in(&text, uid)
+}
+
+fn home_in(passwd: &[u8], uid: u32) -> Option<Vec<u8>> {
+    let uid = uid.to_string();
+    passwd.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':').skip(2);
+        let is_user = fields.next()? == uid.as_bytes();
+        let home = fields.nth(2)?;
+        (is_user && !home.is_empty() && !home.contains(&0)).then(|| home.to_vec())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::home_in;
+
+    #[test]
+    fn home_is_the_sixth_field_of_the_uids_line() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\nno:x:7:7::\n";
+        assert_eq!(home_in(passwd, 0).as_deref(), Some(b"/root".as_slice()));
+        assert_eq!(home_in(passwd, 1000).as_deref(), Some(b"/home/ann".as_slice()));
+        assert_eq!(home_in(passwd, 7), None);
+        assert_eq!(home_in(passwd, 8), None);
+    }
+}

@@ -1,0 +1,7 @@
+//! The monitor: becomes a container's init process and runs its program in a KVM microVM.
+
+pub mod container;
+pub mod control;
+pub mod errno;
+pub mod exit;
+pub mod plan;
