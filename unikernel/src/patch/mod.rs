@@ -1,6 +1,6 @@
 //! Detours around `syscall` and `cpuid`, which cost microseconds when they leave the guest.
 //!
-//! [`sites`] (a whole segment, when it is mapped) or [`site_at`] (one site, when it traps) say which bytes of the
+//! [`sites`] or [`plain_sites`] (a whole segment, when it is mapped) or [`site_at`] (one site, when it traps) say which bytes of the
 //! text a jump can replace; [`plan`] lays out that jump and its trampoline in a [`TrampolineRegion`] within
 //! 2 GiB; [`apply`] writes both.
 //!
@@ -21,7 +21,7 @@ use core::ptr;
 use core::sync::atomic::{fence, AtomicU64, Ordering};
 
 pub use region::TrampolineRegion;
-pub use scan::{site_at, sites, Kind, Placement, Refusal, Site, Span};
+pub use scan::{plain_sites, site_at, sites, Kind, Placement, Refusal, Site, Span};
 pub use trampoline::{plan, Patch, PlanError};
 
 /// Writes a patch: the trampoline to `trampoline`, then the jump to `text`.

@@ -29,6 +29,8 @@ pub struct TrampolineRegion {
 pub struct Entry {
     /// The address of the span.
     pub text: u64,
+    /// The address of the `syscall` or `cpuid`.
+    pub site: u64,
     pub span: u8,
     /// The trampoline's offset in the region.
     pub at: u32,
@@ -141,6 +143,11 @@ impl TrampolineRegion {
     pub fn restart(&self, back: u64) -> u64 {
         let site = self.original(back).unwrap_or(back).wrapping_sub(2);
         self.relocated(site).unwrap_or(site)
+    }
+
+    /// The site at address `site` has a trampoline already: what trapped there was a jump to its own bytes.
+    pub fn is_patched(&self, site: u64) -> bool {
+        self.entries.iter().any(|entry| entry.site == site)
     }
 
     /// Forgets the trampolines of text that is unmapped or written anew at `start..end`. Their room stays taken,

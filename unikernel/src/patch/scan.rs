@@ -24,6 +24,16 @@ pub enum Kind {
     Cpuid,
 }
 
+impl Kind {
+    /// The instruction.
+    pub fn bytes(self) -> [u8; 2] {
+        match self {
+            Self::Syscall => [0x0f, 0x05],
+            Self::Cpuid => [0x0f, 0xa2],
+        }
+    }
+}
+
 /// Which bytes a span takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -176,6 +186,14 @@ fn targets_near(text: &[u8], candidates: &[usize]) -> Vec<i64> {
     });
     targets.sort_unstable();
     targets
+}
+
+/// The sites of a segment that need no decoding: most, at the speed of a byte search. The others can be
+/// patched at their first trap.
+pub fn plain_sites(text: &[u8]) -> Vec<Site> {
+    let mut found: Vec<Site> = Vec::new();
+    syscall_and_cpuid(text, |at| found.extend(plain(text, at, 0)));
+    found
 }
 
 /// The shape of three sites in four, `mov $constant, %eax` and then the site, with a constant that makes

@@ -162,6 +162,13 @@ pub fn plan(
     region: &mut TrampolineRegion,
 ) -> Result<Patch, PlanError> {
     let span = site.span.map_err(|_| PlanError::NoSpan)?;
+    let instruction = site.kind.bytes();
+    if !text
+        .get(site.at..)
+        .is_some_and(|bytes| bytes.starts_with(&instruction))
+    {
+        return Err(PlanError::Changed);
+    }
     let address = |offset: usize| base.wrapping_add(offset as u64);
     let mut code = Code::<MAX_CODE>::new(region.next());
     let mut marks = [Mark::default(); MARKS];
@@ -213,6 +220,7 @@ pub fn plan(
     // All lengths are below MAX_CODE.
     region.take(Entry {
         text: address(span.start),
+        site: address(site.at),
         span: detour.len as u8,
         at: 0,
         len: code.len as u8,

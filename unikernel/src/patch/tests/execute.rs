@@ -363,6 +363,9 @@ fn the_kernel_sees_what_syscall_would_give() {
         (1, std::process::id().into())
     );
     assert_eq!(outcome.stack, state.1);
+    assert!(region.is_patched(snippet.address(snippet.site)));
+    region.forget(snippet.page.address(), snippet.page.address() + PAGE as u64);
+    assert!(!region.is_patched(snippet.address(snippet.site)));
 }
 
 #[test]
@@ -416,8 +419,9 @@ fn reach_and_room() {
     );
     let mut changed = text.clone();
     changed[37] = 0x90;
+    let mut near = TrampolineRegion::new(0x4100_0000, PAGE as u32);
     assert_eq!(
-        plan(&site, &changed, 0x4000_0000, &mut far),
+        plan(&site, &changed, 0x4000_0000, &mut near),
         Err(PlanError::Changed)
     );
 }
