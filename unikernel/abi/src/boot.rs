@@ -30,7 +30,8 @@ pub struct BootInfo {
     /// Strings at [`crate::layout::physical::STRINGS`], each ended by a zero byte: the program's
     /// path, then `argc` arguments, then `envc` of the environment.
     pub strings: StringsInfo,
-    /// Answers of `cpuid` that the monitor recorded on the host, `cpuid_count` of them.
+    /// Answers of `cpuid`, `cpuid_count` of them: the monitor may know some, the kernel adds others
+    /// when they are first asked for.
     pub cpuid_count: u64,
     pub cpuid: [CpuidLeaf; CPUID_LEAVES],
     /// Written by the kernel: a message for [`crate::ports::PANIC`].
@@ -54,8 +55,9 @@ pub struct ProcessInfo {
     pub gid: u32,
     pub egid: u32,
     pub secure: u32,
-    /// The monitor's descriptor of the program's file, for [`crate::calls::machine`] calls only.
-    pub executable: u32,
+    pub _pad: u32,
+    /// Bytes of the program's file.
+    pub executable_bytes: u64,
     /// 16 bytes for AT_RANDOM, and 16 that seed the placement of mappings.
     pub random: [u8; 32],
     /// AT_HWCAP and AT_HWCAP2 as the host has them.

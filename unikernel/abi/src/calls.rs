@@ -106,12 +106,34 @@ pub mod machine {
     pub const LOG: u32 = 1030;
     /// `(address, bytes)`: give these pages large pages in the host (MADV_HUGEPAGE).
     pub const LARGE: u32 = 1031;
+    /// `(signal, disposition)`: what the host shall do with a signal of that number:
+    /// [`DISPOSITION_DEFAULT`], `_IGNORE`, or `_HANDLE` (the monitor keeps it for the kernel).
+    pub const DISPOSITION: u32 = 1032;
+
+    /// `(set)`: the signals that the process blocks from now on (sigprocmask(2)'s mask).
+    pub const BLOCK: u32 = 1033;
+    /// `()`: the set of signals that are pending in the host.
+    pub const PENDING: u32 = 1034;
+    /// `()`: waits for a signal (pause(2)); EINTR.
+    pub const PAUSE: u32 = 1035;
+    /// `(soft, hard)`: the program's RLIMIT_NOFILE, which the monitor enforces.
+    pub const SET_NOFILE: u32 = 1036;
+    /// `(clock, offset)`: clock_gettime(2) into 16 bytes of the slot.
+    pub const CLOCK_GETTIME: u32 = 1037;
+    /// `(clock, offset)`: clock_getres(2) into 16 bytes of the slot.
+    pub const CLOCK_GETRES: u32 = 1038;
+    /// `(address, bytes)`: msync(2) with MS_SYNC of pages over which a file is mapped.
+    pub const SYNC: u32 = 1039;
+
+    pub const DISPOSITION_DEFAULT: u64 = 0;
+    pub const DISPOSITION_IGNORE: u64 = 1;
+    pub const DISPOSITION_HANDLE: u64 = 2;
 
     /// Stores go to the file (MAP_SHARED), not to a private copy.
     pub const MAP_FILE_SHARED: u64 = 1;
     /// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it.
     pub const MAP_FILE_WRITE: u64 = 2;
-    /// `fd` is ignored: the program's own file (see [`crate::boot::ProcessInfo::executable`]).
+    /// `fd` is ignored: the program's own file, which the kernel has no descriptor of.
     pub const MAP_FILE_EXECUTABLE: u64 = 4;
 }
 
@@ -185,7 +207,7 @@ macro_rules! for_each_call {
             27 mincore (guest)
             28 madvise (guest)
             32 dup (host Never [Fd])
-            33 dup2 (host Never [Fd Fd])
+            33 dup2 (host Never [Fd Int])
             34 pause (guest)
             35 nanosleep (host Always [In(16) Out(16)])
             39 getpid (guest)
@@ -330,7 +352,7 @@ macro_rules! for_each_call {
             287 timerfd_gettime (host Never [Fd Out(32)])
             290 eventfd2 (host Never [Int Int])
             291 epoll_create1 (host Never [Int])
-            292 dup3 (host Never [Fd Fd Int])
+            292 dup3 (host Never [Fd Int Int])
             293 pipe2 (host Never [Out(8) Int])
             295 preadv (host Never [Fd VectorOut(2) Int Int Int])
             296 pwritev (host Never [Fd VectorIn(2) Int Int Int])

@@ -29,6 +29,10 @@ pub struct Header {
     /// it leaves by [`crate::ports::SERVE`]. Written by the monitor.
     pub polled: AtomicU32,
     _pad1: [u32; 15],
+    /// The slot, plus 1, that the vCPU's own thread shall serve after this exit, though it may
+    /// block; 0: what stands in the ring. Written by the guest.
+    pub direct: AtomicU32,
+    _pad2: [u32; 15],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
 }
@@ -53,12 +57,12 @@ const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
 pub mod state {
     /// The guest may fill it.
     pub const FREE: u32 = 0;
-    /// Filled and pushed.
+    /// Filled, and pushed or named in [`super::Header::direct`].
     pub const SUBMITTED: u32 = 1;
     /// Answered.
     pub const DONE: u32 = 2;
-    /// The call would block, and was not done: the guest leaves by [`crate::ports::SERVE`], and
-    /// the vCPU's own thread does it.
+    /// The call would block, and was not done: the guest names the slot in
+    /// [`super::Header::direct`] and leaves.
     pub const WOULD_BLOCK: u32 = 3;
 }
 

@@ -29,8 +29,10 @@ pub mod physical {
 
     /// The top-level table, then the other tables that the monitor makes.
     pub const TABLES: u64 = 0;
-    /// Pages for tables that the monitor may use.
-    pub const TABLES_PAGES: u64 = 16;
+    /// Pages for tables: the first [`TABLES_BOOT`] are the monitor's, the others the kernel's, one
+    /// for each GiB of the linear mapping.
+    pub const TABLES_PAGES: u64 = 264;
+    pub const TABLES_BOOT: u64 = 8;
     /// [`crate::boot::BootInfo`].
     pub const BOOT_INFO: u64 = TABLES + TABLES_PAGES * PAGE;
     /// The program's strings: see [`crate::boot::BootInfo::strings`].
@@ -43,18 +45,65 @@ pub mod physical {
     pub const PER_CPU_BYTES: u64 = 64 << 10;
     /// The channel of vCPU 0: see [`crate::channel`].
     pub const CHANNEL: u64 = PER_CPU + PER_CPU_BYTES;
-    /// The rest of the first granule is the kernel's early heap.
-    pub const EARLY_HEAP: u64 = CHANNEL + crate::channel::CHANNEL_BYTES;
-    pub const EARLY_HEAP_END: u64 = GRANULE;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
     pub const KERNEL_IMAGE: u64 = GRANULE;
     pub const KERNEL_IMAGE_BYTES: u64 = GRANULE;
     /// What follows is the kernel's to give out.
     pub const BOOT_END: u64 = KERNEL_IMAGE + KERNEL_IMAGE_BYTES;
 
-    const _: () = assert!(EARLY_HEAP + (256 << 10) < EARLY_HEAP_END);
+    const _: () = assert!(CHANNEL + crate::channel::CHANNEL_BYTES <= GRANULE);
 }
 
 /// Where the host's [vvar] and [vdso] pages are in guest-physical memory: in a slot of their own,
 /// read-only, above all memory that can be given out.
-pub const VDSO_PHYSICAL: u64 = 1 << 45;
+pub const VDSO_PHYSICAL: u64 = 1 << 38;
+
+/// The pages of a vCPU's private area, as offsets from [`PER_CPU`]; the kernel fills them.
+pub mod per_cpu {
+    use super::PAGE;
+
+    /// The kernel's own variables of the vCPU.
+    pub const VARIABLES: u64 = 0;
+    pub const GDT: u64 = PAGE;
+    pub const GDT_BYTES: u64 = 0x50;
+    pub const IDT: u64 = 2 * PAGE;
+    pub const IDT_BYTES: u64 = PAGE;
+    /// The task state segment with an I/O bitmap of all ports (Intel SDM 3A, 8.7 and 19.5.2).
+    pub const TSS: u64 = 3 * PAGE;
+    pub const TSS_BYTES: u64 = 104 + 8192 + 1;
+    /// The stack of exceptions: its top is the end of this page.
+    pub const EXCEPTION_STACK: u64 = 6 * PAGE;
+    /// The stack of the stub that a `syscall` instruction reaches.
+    pub const STUB_STACK: u64 = 7 * PAGE;
+    /// The stack on which faults are handled, and on which the kernel starts: up to the end.
+    pub const FAULT_STACK: u64 = 8 * PAGE;
+    pub const END: u64 = super::physical::PER_CPU_BYTES;
+}
+
+/// Segment selectors: the ones with which kvm_pvm runs natively, so stock KVM gets them too.
+pub mod selector {
+    pub const KERNEL_CODE: u16 = 0x10;
+    pub const KERNEL_DATA: u16 = 0x18;
+    pub const USER_DATA: u16 = 0x2b;
+    pub const USER_CODE: u16 = 0x33;
+    pub const TASK: u16 = 0x40;
+}
+
+/// The first bytes of the kernel image.
+#[repr(C)]
+pub struct ImageHeader {
+    /// [`IMAGE_MAGIC`].
+    pub magic: u64,
+    /// The first instruction: rdi holds the address of [`crate::boot::BootInfo`].
+    pub entry: u64,
+    /// Where a `syscall` instruction goes (MSR_LSTAR).
+    pub syscall: u64,
+    /// Where the monitor sends a vCPU whose program did what it may not: an exception's frame
+    /// stands below the end of [`per_cpu::EXCEPTION_STACK`], with its vector.
+    pub exception: u64,
+    /// The addresses of the kernel's own `out` instructions: [start, end).
+    pub out_start: u64,
+    pub out_end: u64,
+}
+
+pub const IMAGE_MAGIC: u64 = 0x4c45_4e52_454b_4e50;

@@ -1,0 +1,234 @@
+//! The areas of the address space: what was mapped where, by mmap(2), brk(2) and the loader.
+//! Reserving is an entry here and nothing else.
+
+use alloc::collections::BTreeMap;
+use pinion_abi::layout::{PAGE, USER_END, USER_START};
+
+pub const PROT_READ: u32 = 1;
+pub const PROT_WRITE: u32 = 2;
+pub const PROT_EXEC: u32 = 4;
+
+/// What an area's pages are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backing {
+    /// Zeroed memory, private or shared (with no other process yet: it is the same).
+    Anonymous,
+    /// A stack that grows down into the free addresses below it (MAP_GROWSDOWN).
+    Stack,
+    /// A file that the host mapped over the pages when the area was made.
+    File { shared: bool },
+    /// The host's own pages, or the kernel's trampolines: neither unmapped nor changed by the
+    /// program.
+    Kernel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area {
+    pub start: u64,
+    pub end: u64,
+    pub protection: u32,
+    pub backing: Backing,
+    /// Faults served so far: the more, the larger the steps.
+    pub faults: u32,
+}
+
+impl Area {
+    fn joins(&self, next: &Area) -> bool {
+        self.end == next.start
+            && self.protection == next.protection
+            && self.backing == next.backing
+            && self.backing == Backing::Anonymous
+    }
+}
+
+/// All areas, by their start; they never overlap.
+#[derive(Default)]
+pub struct Areas {
+    by_start: BTreeMap<u64, Area>,
+}
+
+impl Areas {
+    pub const fn new() -> Areas {
+        Areas { by_start: BTreeMap::new() }
+    }
+
+    /// The area that holds `address`.
+    pub fn find(&self, address: u64) -> Option<&Area> {
+        let (_, area) = self.by_start.range(..=address).next_back()?;
+        (address < area.end).then_some(area)
+    }
+
+    pub fn find_mut(&mut self, address: u64) -> Option<&mut Area> {
+        let (_, area) = self.by_start.range_mut(..=address).next_back()?;
+        (address < area.end).then_some(area)
+    }
+
+    /// The first area that ends after `address`.
+    pub fn at_or_after(&self, address: u64) -> Option<&Area> {
+        self.find(address).or_else(|| self.by_start.range(address..).next().map(|(_, area)| area))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Area> {
+        self.by_start.values()
+    }
+
+    /// Bytes of all areas: what RLIMIT_AS counts.
+    pub fn bytes(&self) -> u64 {
+        self.iter().map(|area| area.end - area.start).sum()
+    }
+
+    /// Whether all of `start..end` is mapped.
+    pub fn covers(&self, start: u64, end: u64) -> bool {
+        let mut at = start;
+        while at < end {
+            match self.find(at) {
+                Some(area) => at = area.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Whether any area meets `start..end`.
+    pub fn meets(&self, start: u64, end: u64) -> bool {
+        self.at_or_after(start).is_some_and(|area| area.start < end)
+    }
+
+    /// Adds an area where none is, joining it with a neighbour of the same kind.
+    pub fn insert(&mut self, area: Area) {
+        debug_assert!(area.start < area.end && !self.meets(area.start, area.end));
+        let mut area = area;
+        let before = area.start.checked_sub(1).and_then(|address| self.find(address).copied());
+        if let Some(before) = before.filter(|before| before.joins(&area)) {
+            self.by_start.remove(&before.start);
+            area = Area { start: before.start, faults: before.faults, ..area };
+        }
+        if let Some(after) = self.find(area.end).copied().filter(|after| area.joins(after)) {
+            self.by_start.remove(&after.start);
+            area.end = after.end;
+        }
+        self.by_start.insert(area.start, area);
+    }
+
+    /// Cuts areas so that none crosses `address`.
+    fn cut(&mut self, address: u64) {
+        if let Some(area) = self.find_mut(address) {
+            if area.start < address {
+                let upper = Area { start: address, ..*area };
+                area.end = address;
+                self.by_start.insert(address, upper);
+            }
+        }
+    }
+
+    /// Takes out what lies in `start..end` and hands each piece to `each`.
+    pub fn remove(&mut self, start: u64, end: u64, mut each: impl FnMut(Area)) {
+        self.cut(start);
+        self.cut(end);
+        while let Some((&key, &area)) = self.by_start.range(start..end).next() {
+            self.by_start.remove(&key);
+            each(area);
+        }
+    }
+
+    /// Changes the protection of `start..end`, which must be covered.
+    pub fn protect(&mut self, start: u64, end: u64, protection: u32) {
+        let mut changed = alloc::vec::Vec::new();
+        self.remove(start, end, |area| changed.push(area));
+        for area in changed {
+            self.insert(Area { protection, ..area });
+        }
+    }
+
+    /// The highest free stretch of `bytes` below `limit`, its start a multiple of `align`.
+    pub fn find_free(&self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
+        let mut end = limit.min(USER_END);
+        for area in self.by_start.range(..end).rev().map(|(_, area)| area) {
+            if area.end < end {
+                if let Some(start) = place(area.end, end, bytes, align) {
+                    return Some(start);
+                }
+            }
+            end = end.min(area.start);
+        }
+        place(USER_START, end, bytes, align)
+    }
+}
+
+fn place(from: u64, to: u64, bytes: u64, align: u64) -> Option<u64> {
+    let start = to.checked_sub(bytes)? & !(align - 1);
+    (start >= from).then_some(start)
+}
+
+/// Rounds up to pages; `None` if that overflows.
+pub fn page_up(bytes: u64) -> Option<u64> {
+    bytes.checked_next_multiple_of(PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn area(start: u64, end: u64, protection: u32) -> Area {
+        Area {
+            start: start * PAGE,
+            end: end * PAGE,
+            protection,
+            backing: Backing::Anonymous,
+            faults: 0,
+        }
+    }
+
+    #[test]
+    fn neighbours_of_a_kind_join() {
+        let mut areas = Areas::new();
+        areas.insert(area(20, 30, 3));
+        areas.insert(area(40, 50, 3));
+        areas.insert(area(30, 40, 3));
+        assert_eq!(areas.iter().count(), 1);
+        areas.protect(25 * PAGE, 45 * PAGE, 1);
+        assert_eq!(areas.iter().count(), 3);
+        areas.protect(25 * PAGE, 45 * PAGE, 3);
+        assert_eq!(areas.iter().count(), 1);
+        assert_eq!(areas.bytes(), 30 * PAGE);
+    }
+
+    proptest! {
+        /// Against a model: one protection for each page.
+        #[test]
+        fn areas_are_what_was_done(steps in prop::collection::vec((0u8..3, 16u64..80, 1u64..20, 0u32..4), 1..60)) {
+            let mut areas = Areas::new();
+            let mut model = [None; 128];
+            for (what, start, count, protection) in steps {
+                let pages = start as usize..(start + count) as usize;
+                let (from, to) = (start * PAGE, (start + count) * PAGE);
+                match what {
+                    0 => {
+                        areas.remove(from, to, |_| ());
+                        areas.insert(area(start, start + count, protection));
+                        model[pages].fill(Some(protection));
+                    }
+                    1 => {
+                        areas.remove(from, to, |_| ());
+                        model[pages].fill(None);
+                    }
+                    _ => {
+                        let covered = model[pages.clone()].iter().all(Option::is_some);
+                        prop_assert_eq!(areas.covers(from, to), covered);
+                        if covered {
+                            areas.protect(from, to, protection);
+                            model[pages].fill(Some(protection));
+                        }
+                    }
+                }
+                for (page, expected) in model.iter().enumerate() {
+                    let found = areas.find(page as u64 * PAGE).map(|area| area.protection);
+                    prop_assert_eq!(found, *expected);
+                }
+                let free = areas.find_free(3 * PAGE, PAGE, 128 * PAGE).unwrap();
+                prop_assert!(!areas.meets(free, free + 3 * PAGE));
+            }
+        }
+    }
+}

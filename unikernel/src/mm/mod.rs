@@ -1,0 +1,13 @@
+//! Memory: guest-physical pages, page tables, the areas of the program, and the kernel's own heap.
+
+pub mod areas;
+#[cfg(not(test))]
+pub mod heap;
+#[cfg(not(test))]
+pub mod memory;
+pub mod physical;
+#[cfg(not(test))]
+pub mod space;
+pub mod table;
+#[cfg(not(test))]
+pub mod user;

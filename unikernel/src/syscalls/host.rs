@@ -1,0 +1,257 @@
+//! Calls that the monitor makes: each argument is turned as its row says.
+
+use pinion_abi::calls::{self, Arg, Wait, MAX_DATA, PATH_MAX};
+use pinion_abi::channel::{segments, Segment, DATA, SLOT_BYTES};
+use pinion_abi::layout::USER_END;
+use pinion_abi::Errno;
+
+use crate::channel::{self, Owned};
+use crate::mm::space::{Access, Fault, SPACE};
+use crate::mm::user;
+
+/// The most items of an iovec array (UIO_MAXIOV).
+const MAX_VECTOR: u64 = 1024;
+/// The most bytes of one read or write (MAX_RW_COUNT).
+const MAX_BYTES: u64 = 0x7fff_f000;
+
+/// What is copied to the program after the call.
+#[derive(Clone, Copy)]
+struct Output {
+    offset: u64,
+    to: u64,
+    bytes: u64,
+    valid: Valid,
+}
+
+/// How many bytes of an output the call wrote.
+#[derive(Clone, Copy)]
+enum Valid {
+    All,
+    /// As many items of this size as the call returned.
+    Items(u64),
+}
+
+/// The data area of a slot while a request is built.
+struct Data {
+    slot: Owned,
+    used: u64,
+    outputs: [Option<Output>; 6],
+}
+
+impl Data {
+    fn reserve(&mut self, bytes: u64) -> Result<u64, Errno> {
+        let offset = self.used.next_multiple_of(8);
+        let end = offset.checked_add(bytes).ok_or(Errno::EINVAL)?;
+        if end > SLOT_BYTES as u64 {
+            return Err(Errno::EINVAL);
+        }
+        self.used = end;
+        Ok(offset)
+    }
+
+    fn room(&self) -> u64 {
+        (SLOT_BYTES as u64).saturating_sub(self.used.next_multiple_of(8))
+    }
+
+    fn input(&mut self, from: u64, bytes: u64) -> Result<u64, Errno> {
+        if from == 0 {
+            return Ok(0);
+        }
+        let offset = self.reserve(bytes)?;
+        // SAFETY: the reserved part of the slot has that many bytes.
+        unsafe { user::copy_in_raw(self.slot.address() + offset, from, bytes)? };
+        Ok(offset)
+    }
+
+    fn output(&mut self, index: usize, to: u64, bytes: u64, valid: Valid) -> Result<u64, Errno> {
+        if to == 0 {
+            return Ok(0);
+        }
+        let offset = self.reserve(bytes)?;
+        self.outputs[index] = Some(Output { offset, to, bytes, valid });
+        Ok(offset)
+    }
+
+    fn path(&mut self, from: u64) -> Result<u64, Errno> {
+        if from == 0 {
+            return Ok(0);
+        }
+        let room = self.room().min(u64::from(PATH_MAX));
+        let offset = self.used.next_multiple_of(8);
+        // SAFETY: the slot has `room` bytes left from `offset` on.
+        let bytes = unsafe { user::copy_string_raw(self.slot.address() + offset, from, room)? };
+        self.used = offset + bytes;
+        Ok(offset)
+    }
+
+    /// Appends the physical pieces of `bytes` from `address` on to the segments that began at
+    /// `offset`; stops early where the memory or the slot ends. Returns how many bytes it took.
+    fn segments(
+        &mut self,
+        offset: u64,
+        count: &mut u32,
+        address: u64,
+        bytes: u64,
+        access: Access,
+    ) -> Result<u64, Errno> {
+        if address.checked_add(bytes).is_none_or(|end| end > USER_END) {
+            return Err(Errno::EFAULT);
+        }
+        let mut space = SPACE.lock();
+        let mut taken = 0;
+        while taken < bytes {
+            let (physical, piece) = match space.translate(address + taken, access) {
+                Ok(found) => found,
+                Err(Fault::NoMemory) => return Err(Errno::ENOMEM),
+                Err(_) if taken > 0 => break,
+                Err(_) => return Err(Errno::EFAULT),
+            };
+            let piece = piece.min(bytes - taken);
+            let at = self.slot.address() + offset + u64::from(*count) * size_of::<Segment>() as u64;
+            let last = at.wrapping_sub(size_of::<Segment>() as u64) as *mut Segment;
+            // SAFETY: the segment before `at` was written below; it lies in our slot.
+            if *count > 0 && unsafe { (*last).address + (*last).bytes } == physical {
+                // SAFETY: as above.
+                unsafe { (*last).bytes += piece };
+            } else {
+                let end = offset + (u64::from(*count) + 1) * size_of::<Segment>() as u64;
+                if end > SLOT_BYTES as u64 {
+                    break;
+                }
+                // SAFETY: the segment lies in our slot, as just checked.
+                unsafe { (at as *mut Segment).write(Segment { address: physical, bytes: piece }) };
+                *count += 1;
+                self.used = end;
+            }
+            taken += piece;
+        }
+        Ok(taken)
+    }
+
+    fn buffer(&mut self, address: u64, bytes: u64, access: Access) -> Result<u64, Errno> {
+        let offset = self.reserve(0)?;
+        let mut count = 0;
+        self.segments(offset, &mut count, address, bytes.min(MAX_BYTES), access)?;
+        Ok(segments(offset as u32, count))
+    }
+
+    fn vector(&mut self, address: u64, items: u64, access: Access) -> Result<u64, Errno> {
+        if items > MAX_VECTOR {
+            return Err(Errno::EINVAL);
+        }
+        let offset = self.reserve(0)?;
+        let mut count = 0;
+        let mut total = 0u64;
+        for item in 0..items {
+            let [base, bytes]: [u64; 2] = user::read(address + item * 16)?;
+            if bytes > i64::MAX as u64 {
+                return Err(Errno::EINVAL);
+            }
+            let bytes = bytes.min(MAX_BYTES - total);
+            let taken = match self.segments(offset, &mut count, base, bytes, access) {
+                Err(_) if total > 0 => break,
+                other => other?,
+            };
+            total += taken;
+            if taken < bytes {
+                break;
+            }
+        }
+        Ok(segments(offset as u32, count))
+    }
+
+    fn argument(&mut self, index: usize, kind: Arg, args: &mut [u64; 6]) -> Result<u64, Errno> {
+        let value = args[index];
+        let other = |at: u8| args[usize::from(at)];
+        match kind {
+            Arg::Int | Arg::Fd | Arg::DirFd => Ok(value),
+            Arg::Path => self.path(value),
+            Arg::In(bytes) => self.input(value, u64::from(bytes)),
+            Arg::Out(bytes) => self.output(index, value, u64::from(bytes), Valid::All),
+            Arg::InOut(bytes) => {
+                let offset = self.input(value, u64::from(bytes))?;
+                if offset != 0 {
+                    let bytes = u64::from(bytes);
+                    self.outputs[index] =
+                        Some(Output { offset, to: value, bytes, valid: Valid::All });
+                }
+                Ok(offset)
+            }
+            Arg::InLen(at) => self.input(value, other(at)),
+            Arg::OutLen(at) => {
+                let bytes = other(at).min(u64::from(MAX_DATA)).min(self.room());
+                args[usize::from(at)] = bytes;
+                self.output(index, value, bytes, Valid::Items(1))
+            }
+            Arg::InItems(size, at) => {
+                self.input(value, items(size, other(at))?)
+            }
+            Arg::InOutItems(size, at) => {
+                let bytes = items(size, other(at))?;
+                let offset = self.input(value, bytes)?;
+                if offset != 0 {
+                    self.outputs[index] =
+                        Some(Output { offset, to: value, bytes, valid: Valid::All });
+                }
+                Ok(offset)
+            }
+            Arg::OutItems(size, at) => {
+                let most = (u64::from(MAX_DATA).min(self.room()) / u64::from(size)).max(1);
+                let count = (other(at) as u32 as u64).min(most);
+                args[usize::from(at)] = count;
+                let size = u64::from(size);
+                self.output(index, value, count * size, Valid::Items(size))
+            }
+            Arg::BufferIn(at) => self.buffer(value, other(at), Access::Read),
+            Arg::BufferOut(at) => self.buffer(value, other(at), Access::Write),
+            Arg::VectorIn(at) => self.vector(value, other(at), Access::Read),
+            Arg::VectorOut(at) => self.vector(value, other(at), Access::Write),
+            Arg::Ioctl => match calls::ioctl(args[1] as u32) {
+                Some(kind) => self.argument(index, kind, args),
+                None => Err(Errno::ENOTTY),
+            },
+            Arg::Fcntl => match calls::fcntl(args[1] as u32) {
+                Some(kind) => self.argument(index, kind, args),
+                None => Err(Errno::EINVAL),
+            },
+        }
+    }
+}
+
+fn items(size: u32, count: u64) -> Result<u64, Errno> {
+    u64::from(size).checked_mul(count).ok_or(Errno::EINVAL)
+}
+
+/// Makes the call of a row marked `host`.
+pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
+    let mut data = Data { slot: Owned::take(), used: DATA as u64, outputs: [None; 6] };
+    let mut passed = args;
+    for (index, kind) in kinds.iter().enumerate() {
+        passed[index] = data.argument(index, *kind, &mut args)?;
+    }
+    // Lengths that were clamped go along clamped.
+    for (index, kind) in kinds.iter().enumerate() {
+        if let Arg::OutLen(at) | Arg::OutItems(_, at) = kind {
+            let _ = index;
+            passed[usize::from(*at)] = args[usize::from(*at)];
+        }
+    }
+    let value = data.slot.call(number, &passed, wait == Wait::Always);
+    let interrupted = Errno::EINTR.as_result();
+    for output in data.outputs.iter().flatten() {
+        let bytes = match output.valid {
+            Valid::All if value >= 0 || value == interrupted => output.bytes,
+            Valid::Items(size) if value > 0 => (value as u64).saturating_mul(size),
+            _ => 0,
+        };
+        // SAFETY: the output lies in our slot, `output.bytes` long.
+        unsafe {
+            user::copy_out_raw(
+                output.to,
+                data.slot.address() + output.offset,
+                bytes.min(output.bytes),
+            )?;
+        }
+    }
+    channel::result(value)
+}

@@ -1,0 +1,80 @@
+//! Resource limits (getrlimit(2)): kept here for the program, never set on the monitor. Those of
+//! memory are enforced where memory is mapped.
+
+use pinion_abi::calls::machine;
+use pinion_abi::Errno;
+use spin::Mutex;
+
+use crate::arch::Frame;
+use crate::boot;
+use crate::channel;
+use crate::mm::user;
+
+pub const DATA: usize = 2;
+pub const STACK: usize = 3;
+pub const NOFILE: usize = 7;
+pub const AS: usize = 9;
+const COUNT: usize = 16;
+
+/// (soft, hard); `None` until first asked.
+static LIMITS: Mutex<Option<[[u64; 2]; COUNT]>> = Mutex::new(None);
+
+fn with<T>(act: impl FnOnce(&mut [[u64; 2]; COUNT]) -> T) -> T {
+    act(LIMITS.lock().get_or_insert_with(|| boot::info().process.rlimits))
+}
+
+/// The soft limit of a resource.
+pub fn soft(resource: usize) -> u64 {
+    with(|limits| limits[resource][0])
+}
+
+fn index(resource: u64) -> Result<usize, Errno> {
+    usize::try_from(resource as u32).ok().filter(|at| *at < COUNT).ok_or(Errno::EINVAL)
+}
+
+fn set(resource: usize, new: [u64; 2]) -> Result<(), Errno> {
+    if new[0] > new[1] {
+        return Err(Errno::EINVAL);
+    }
+    let old = with(|limits| limits[resource]);
+    if new[1] > old[1] {
+        return Err(Errno::EPERM);
+    }
+    if resource == NOFILE {
+        // Descriptors are the monitor's: it refuses numbers from the soft limit on.
+        channel::result(channel::machine_call(machine::SET_NOFILE, [new[0], new[1], 0, 0, 0]))?;
+    }
+    with(|limits| limits[resource] = new);
+    Ok(())
+}
+
+pub fn getrlimit(frame: &mut Frame) -> Result<u64, Errno> {
+    let resource = index(frame.rdi)?;
+    let limit = with(|limits| limits[resource]);
+    user::write(frame.rsi, &limit)?;
+    Ok(0)
+}
+
+pub fn setrlimit(frame: &mut Frame) -> Result<u64, Errno> {
+    let resource = index(frame.rdi)?;
+    set(resource, user::read(frame.rsi)?)?;
+    Ok(0)
+}
+
+/// prlimit64(2) for the process itself; others' limits are not ours to change.
+pub fn prlimit64(frame: &mut Frame) -> Result<u64, Errno> {
+    let [pid, resource, new, old, ..] = frame.args();
+    let own = u64::from(boot::info().process.pid);
+    if pid as u32 != 0 && u64::from(pid as u32) != own {
+        return Err(Errno::EPERM);
+    }
+    let resource = index(resource)?;
+    let before = with(|limits| limits[resource]);
+    if new != 0 {
+        set(resource, user::read(new)?)?;
+    }
+    if old != 0 {
+        user::write(old, &before)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,446 @@
+//! mmap(2) and its family.
+
+use pinion_abi::calls::machine;
+use pinion_abi::layout::{GRANULE, PAGE, USER_END, USER_START};
+use pinion_abi::Errno;
+
+use super::limits;
+use crate::arch::Frame;
+use crate::channel;
+use crate::mm::areas::{page_up, Area, Backing, PROT_EXEC, PROT_READ, PROT_WRITE};
+use crate::mm::space::{Access, AddressSpace, SPACE};
+use crate::mm::{memory, table, user};
+use crate::text;
+
+const MAP_SHARED: u64 = 0x01;
+const MAP_PRIVATE: u64 = 0x02;
+const MAP_SHARED_VALIDATE: u64 = 0x03;
+const MAP_TYPE: u64 = 0x0f;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_32BIT: u64 = 0x40;
+const MAP_GROWSDOWN: u64 = 0x100;
+const MAP_POPULATE: u64 = 0x8000;
+const MAP_HUGETLB: u64 = 0x4_0000;
+const MAP_NORESERVE: u64 = 0x4000;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+
+const PROT_ALL: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
+/// PROT_GROWSDOWN and PROT_GROWSUP are for the stack's own use; Linux takes them.
+const PROT_GROWS: u64 = 0x0300_0000;
+
+/// An anonymous mapping up to this size gets its pages when it is made: they will be used.
+const SURELY_USED: u64 = 128 << 10;
+
+fn protection(bits: u64) -> Result<u32, Errno> {
+    if bits & !(PROT_ALL | PROT_GROWS) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((bits & PROT_ALL) as u32)
+}
+
+/// The range of a call that names whole pages.
+fn range(start: u64, bytes: u64) -> Result<(u64, u64), Errno> {
+    let bytes = page_up(bytes).ok_or(Errno::ENOMEM)?;
+    let end = start.checked_add(bytes).ok_or(Errno::EINVAL)?;
+    if start % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((start, end))
+}
+
+/// Whether the program may have `bytes` more (RLIMIT_AS, and RLIMIT_DATA for private writable ones).
+fn may_grow(space: &AddressSpace, bytes: u64, data: bool) -> bool {
+    let used = space.areas.bytes();
+    if used.saturating_add(bytes) > limits::soft(limits::AS) {
+        return false;
+    }
+    let limit = limits::soft(limits::DATA);
+    if !data || limit == u64::MAX {
+        return true;
+    }
+    let is_data = |area: &&Area| {
+        area.protection & PROT_WRITE != 0 && matches!(area.backing, Backing::Anonymous)
+    };
+    let used: u64 = space.areas.iter().filter(is_data).map(|area| area.end - area.start).sum();
+    used.saturating_add(bytes) <= limit
+}
+
+fn overlaps_kernel(space: &AddressSpace, start: u64, end: u64) -> bool {
+    let mut at = start;
+    while let Some(area) = space.areas.at_or_after(at).filter(|area| area.start < end) {
+        if area.backing == Backing::Kernel {
+            return true;
+        }
+        at = area.end;
+    }
+    false
+}
+
+/// Chooses the addresses of a new mapping, and frees them where MAP_FIXED says so.
+fn place(space: &mut AddressSpace, hint: u64, bytes: u64, flags: u64) -> Result<u64, Errno> {
+    let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
+    let fits = |start: u64| start.checked_add(bytes).is_some_and(|end| end <= USER_END);
+    if fixed {
+        if hint % PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !fits(hint) {
+            return Err(Errno::ENOMEM);
+        }
+        if hint < USER_START {
+            return Err(Errno::EPERM);
+        }
+        let end = hint + bytes;
+        if flags & MAP_FIXED_NOREPLACE != 0 && space.areas.meets(hint, end) {
+            return Err(Errno::EEXIST);
+        }
+        if overlaps_kernel(space, hint, end) {
+            return Err(Errno::ENOMEM);
+        }
+        text::forget(hint, end);
+        space.unmap(hint, end)?;
+        return Ok(hint);
+    }
+    let hint = hint & !(PAGE - 1);
+    if hint >= USER_START && fits(hint) && !space.areas.meets(hint, hint + bytes) {
+        return Ok(hint);
+    }
+    let align = if bytes >= GRANULE { GRANULE } else { PAGE };
+    let limit = if flags & MAP_32BIT != 0 { 1 << 31 } else { space.top };
+    let free = |align| space.areas.find_free(bytes, align, limit);
+    free(align).or_else(|| free(PAGE)).ok_or(Errno::ENOMEM)
+}
+
+pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
+    let [hint, bytes, prot, flags, descriptor, offset] = frame.args();
+    let protection = protection(prot)?;
+    if bytes == 0 || offset % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let bytes = page_up(bytes).filter(|bytes| *bytes <= USER_END).ok_or(Errno::ENOMEM)?;
+    let shared = match flags & MAP_TYPE {
+        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        MAP_PRIVATE => false,
+        _ => return Err(Errno::EINVAL),
+    };
+    if flags & MAP_HUGETLB != 0 {
+        // There are no pages in the host's hugetlbfs pool for guests.
+        return Err(Errno::ENOMEM);
+    }
+    let mut space = SPACE.lock();
+    let private_data = !shared && protection & PROT_WRITE != 0;
+    if !may_grow(&space, bytes, private_data) {
+        return Err(Errno::ENOMEM);
+    }
+    if flags & MAP_ANONYMOUS != 0 {
+        let start = place(&mut space, hint, bytes, flags)?;
+        space.areas.insert(Area {
+            start,
+            end: start + bytes,
+            protection,
+            backing: if flags & MAP_GROWSDOWN != 0 { Backing::Stack } else { Backing::Anonymous },
+            faults: 0,
+        });
+        let soon = bytes <= SURELY_USED && flags & MAP_NORESERVE == 0;
+        if protection & PROT_WRITE != 0 && (soon || flags & MAP_POPULATE != 0) {
+            // No error if memory runs out: then the first touch tells.
+            let _ = space.fill_pages(start, start + bytes, protection, start + bytes);
+        }
+        return Ok(start);
+    }
+    let start = place(&mut space, hint, bytes, flags)?;
+    map_file(&mut space, start, bytes, protection, shared, descriptor, offset)?;
+    drop(space);
+    if protection & PROT_EXEC != 0 {
+        text::prepare(start, bytes);
+    }
+    Ok(start)
+}
+
+fn map_file(
+    space: &mut AddressSpace,
+    start: u64,
+    bytes: u64,
+    protection: u32,
+    shared: bool,
+    descriptor: u64,
+    offset: u64,
+) -> Result<(), Errno> {
+    let pages = (bytes / PAGE) as usize;
+    let physical = memory::allocate_file_pages(pages).ok_or(Errno::ENOMEM)?;
+    let mut flags = 0;
+    if shared {
+        flags |= machine::MAP_FILE_SHARED;
+        if protection & PROT_WRITE != 0 {
+            flags |= machine::MAP_FILE_WRITE;
+        }
+    }
+    let args = [descriptor, offset, physical, bytes, flags];
+    if let Err(error) = channel::result(channel::machine_call(machine::MAP_FILE, args)) {
+        free_file_pages(physical, pages);
+        return Err(error);
+    }
+    let backing = Backing::File { shared };
+    space.areas.insert(Area { start, end: start + bytes, protection, backing, faults: 0 });
+    if space.map_physical(start, physical, pages, protection, table::FILE).is_none() {
+        space.unmap(start, start + bytes)?;
+        return Err(Errno::ENOMEM);
+    }
+    Ok(())
+}
+
+fn free_file_pages(physical: u64, pages: usize) {
+    let per_granule = (GRANULE / PAGE) as usize;
+    let mut at = physical;
+    let mut left = pages;
+    while left > 0 {
+        let count = left.min(per_granule - (at % GRANULE / PAGE) as usize);
+        memory::free_pages(at, count);
+        at += count as u64 * PAGE;
+        left -= count;
+    }
+}
+
+pub fn munmap(frame: &mut Frame) -> Result<u64, Errno> {
+    let (start, end) = range(frame.rdi, frame.rsi)?;
+    if start == end || end > USER_END {
+        return Err(Errno::EINVAL);
+    }
+    let mut space = SPACE.lock();
+    if overlaps_kernel(&space, start, end) {
+        return Err(Errno::EINVAL);
+    }
+    text::forget(start, end);
+    space.unmap(start, end)?;
+    Ok(0)
+}
+
+pub fn mprotect(frame: &mut Frame) -> Result<u64, Errno> {
+    let (start, end) = range(frame.rdi, frame.rsi)?;
+    let protection = protection(frame.rdx)?;
+    if start == end {
+        return Ok(0);
+    }
+    let mut space = SPACE.lock();
+    if !space.areas.covers(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    if overlaps_kernel(&space, start, end) {
+        return Err(Errno::EACCES);
+    }
+    if protection & PROT_WRITE != 0 {
+        let mut at = start;
+        while let Some(area) = space.areas.at_or_after(at).filter(|area| area.start < end) {
+            // A shared mapping made without PROT_WRITE has no such right in the host.
+            if area.backing == (Backing::File { shared: true }) && area.protection & PROT_WRITE == 0 {
+                return Err(Errno::EACCES);
+            }
+            at = area.end;
+        }
+    }
+    space.protect(start, end, protection)?;
+    Ok(0)
+}
+
+pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
+    let wanted = frame.rdi;
+    let mut space = SPACE.lock();
+    let now = space.break_end;
+    if wanted < space.break_start || wanted > USER_END / 2 {
+        return Ok(now);
+    }
+    let (Some(old), Some(new)) = (page_up(now), page_up(wanted)) else { return Ok(now) };
+    if new > old {
+        if space.areas.meets(old, new) || !may_grow(&space, new - old, true) {
+            return Ok(now);
+        }
+        let protection = PROT_READ | PROT_WRITE;
+        space.map_anonymous(old, new, protection);
+        if new - old <= 2 * SURELY_USED {
+            // As for mmap.
+            let _ = space.fill_pages(old, new, protection, new);
+        }
+    } else if new < old && space.unmap(new, old).is_err() {
+        return Ok(now);
+    }
+    space.break_end = wanted;
+    Ok(wanted)
+}
+
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_FIXED: u64 = 2;
+const MREMAP_DONTUNMAP: u64 = 4;
+
+pub fn mremap(frame: &mut Frame) -> Result<u64, Errno> {
+    let [start, old, new, flags, target, _] = frame.args();
+    if start % PAGE != 0 || new == 0 || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & MREMAP_FIXED != 0 && flags & MREMAP_MAYMOVE == 0 || flags & MREMAP_DONTUNMAP != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (Some(old), Some(new)) = (page_up(old), page_up(new)) else { return Err(Errno::EINVAL) };
+    let mut space = SPACE.lock();
+    let area = *space.areas.find(start).ok_or(Errno::EFAULT)?;
+    let end = start.checked_add(old).ok_or(Errno::EINVAL)?;
+    if old == 0 || area.backing == Backing::Kernel {
+        return Err(Errno::EINVAL);
+    }
+    if end > area.end {
+        return Err(Errno::EFAULT);
+    }
+    if flags & MREMAP_FIXED == 0 && new <= old {
+        if new < old {
+            space.unmap(start + new, end)?;
+        }
+        return Ok(start);
+    }
+    if new > old && !may_grow(&space, new - old, area.protection & PROT_WRITE != 0) {
+        return Err(Errno::ENOMEM);
+    }
+    let file = matches!(area.backing, Backing::File { .. });
+    let grows = new.saturating_sub(old);
+    if flags & MREMAP_FIXED == 0 && !file && end == area.end && !space.areas.meets(end, end + grows) {
+        space.areas.insert(Area { start: end, end: end + grows, faults: 0, ..area });
+        return Ok(start);
+    }
+    if flags & MREMAP_MAYMOVE == 0 {
+        return Err(Errno::ENOMEM);
+    }
+    if file && new > old {
+        // The pages behind the old end would have to be the file's next ones.
+        return Err(Errno::ENOMEM);
+    }
+    let to = if flags & MREMAP_FIXED != 0 {
+        if target < start + old && start < target.saturating_add(new) {
+            return Err(Errno::EINVAL);
+        }
+        place(&mut space, target, new, MAP_FIXED)?
+    } else {
+        place(&mut space, 0, new, 0)?
+    };
+    space.areas.insert(Area { start: to, end: to + new, faults: area.faults, ..area });
+    let moved = old.min(new);
+    space.move_pages(start, to, moved)?;
+    space.unmap(start, end)?;
+    Ok(to)
+}
+
+const MADV_NORMAL: u64 = 0;
+const MADV_WILLNEED: u64 = 3;
+const MADV_DONTNEED: u64 = 4;
+const MADV_FREE: u64 = 8;
+const MADV_REMOVE: u64 = 9;
+const MADV_POPULATE_READ: u64 = 22;
+const MADV_POPULATE_WRITE: u64 = 23;
+
+pub fn madvise(frame: &mut Frame) -> Result<u64, Errno> {
+    let (start, end) = range(frame.rdi, frame.rsi)?;
+    let mut space = SPACE.lock();
+    match frame.rdx {
+        // Hints: random, sequential, huge pages, dumps, forks, sharing of equal pages, cold.
+        MADV_NORMAL..=MADV_WILLNEED | 10..=21 => {
+            if !space.areas.covers(start, end) {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        MADV_DONTNEED | MADV_FREE => space.discard(start, end)?,
+        MADV_REMOVE => return Err(Errno::EOPNOTSUPP),
+        MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
+            let access =
+                if frame.rdx == MADV_POPULATE_WRITE { Access::Write } else { Access::Read };
+            let mut at = start;
+            while at < end {
+                let (_, bytes) = space.translate(at, access).map_err(|_| Errno::EFAULT)?;
+                at += bytes;
+            }
+        }
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+/// msync(2): shared mappings are the host's page cache; the monitor syncs their memory.
+pub fn msync(frame: &mut Frame) -> Result<u64, Errno> {
+    const MS_ASYNC: u64 = 1;
+    const MS_INVALIDATE: u64 = 2;
+    const MS_SYNC: u64 = 4;
+    let (start, end) = range(frame.rdi, frame.rsi)?;
+    let flags = frame.rdx;
+    let both = flags & MS_ASYNC != 0 && flags & MS_SYNC != 0;
+    if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 || both {
+        return Err(Errno::EINVAL);
+    }
+    let mut space = SPACE.lock();
+    if !space.areas.covers(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    if flags & MS_SYNC == 0 {
+        return Ok(0);
+    }
+    let mut at = start;
+    while at < end {
+        let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
+        let stop = area.end.min(end);
+        while at < stop && area.backing == (Backing::File { shared: true }) {
+            let (physical, bytes) = space.translate(at, Access::Read).map_err(|_| Errno::ENOMEM)?;
+            let bytes = bytes.min(stop - at);
+            channel::result(channel::machine_call(machine::SYNC, [physical, bytes, 0, 0, 0]))?;
+            at += bytes;
+        }
+        at = stop;
+    }
+    Ok(0)
+}
+
+/// mincore(2): what is mapped is in memory, as far as the program can tell.
+pub fn mincore(frame: &mut Frame) -> Result<u64, Errno> {
+    let (start, end) = range(frame.rdi, frame.rsi)?;
+    if !SPACE.lock().areas.covers(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    for page in 0..(end - start) / PAGE {
+        user::write(frame.rdx + page, &1u8)?;
+    }
+    Ok(0)
+}
+
+/// Guest memory is never paged by the guest; locking only makes it present.
+fn lock(start: u64, bytes: u64) -> Result<u64, Errno> {
+    let end = page_up(start.checked_add(bytes).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
+    let start = start & !(PAGE - 1);
+    let mut space = SPACE.lock();
+    if !space.areas.covers(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    let mut at = start;
+    while at < end {
+        let (_, bytes) = space.translate(at, Access::Read).map_err(|_| Errno::ENOMEM)?;
+        at += bytes;
+    }
+    Ok(0)
+}
+
+pub fn mlock(frame: &mut Frame) -> Result<u64, Errno> {
+    lock(frame.rdi, frame.rsi)
+}
+
+pub fn munlock(frame: &mut Frame) -> Result<u64, Errno> {
+    let (start, end) = range(frame.rdi & !(PAGE - 1), frame.rsi)?;
+    if !SPACE.lock().areas.covers(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    Ok(0)
+}
+
+pub fn mlockall(frame: &mut Frame) -> Result<u64, Errno> {
+    match frame.rdi {
+        1..=7 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+pub fn munlockall(_: &mut Frame) -> Result<u64, Errno> {
+    Ok(0)
+}

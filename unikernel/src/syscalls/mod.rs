@@ -1,0 +1,90 @@
+//! The system calls. [`pinion_abi::calls`] has a row for each; rows marked `guest` name a handler
+//! in one of the modules here, rows marked `host` go to the monitor by [`host`].
+
+mod host;
+pub mod limits;
+mod memory;
+pub mod process;
+mod signal;
+mod threads;
+mod time;
+
+use pinion_abi::calls::{Arg, Wait, NUMBERS};
+use pinion_abi::{for_each_call, Errno};
+
+use crate::arch::Frame;
+use crate::boot;
+
+/// The handlers of the rows marked `guest`, each under its row's name.
+mod guest {
+    pub use super::limits::*;
+    pub use super::memory::*;
+    pub use super::process::*;
+    pub use super::signal::*;
+    pub use super::threads::*;
+    pub use super::time::*;
+}
+
+type Handler = fn(&mut Frame) -> Result<u64, Errno>;
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Missing,
+    Guest(Handler),
+    Host(Wait, &'static [Arg]),
+    Refused(Errno),
+}
+
+macro_rules! entry {
+    ($name:ident guest) => {
+        Entry::Guest(guest::$name)
+    };
+    ($name:ident refused $errno:ident $why:literal) => {
+        Entry::Refused(Errno::$errno)
+    };
+    ($name:ident host $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
+        Entry::Host(Wait::$wait, &[$(Arg::$arg $(($($parameter),*))?),*])
+    };
+}
+
+macro_rules! dispatch {
+    ($($number:literal $name:ident ($($way:tt)*))*) => {
+        static ENTRIES: [Entry; NUMBERS] = {
+            let mut entries = [Entry::Missing; NUMBERS];
+            $(entries[$number] = entry!($name $($way)*);)*
+            entries
+        };
+    };
+}
+
+for_each_call!(dispatch);
+
+/// Called by the entry code: `original` is the call's number, `error` is 1 if it was trapped.
+pub extern "C" fn system_call(frame: &mut Frame) {
+    let counters = boot::counters();
+    if frame.error != 0 {
+        boot::count(&counters.trapped_calls);
+        crate::text::trapped(frame.rip);
+    } else {
+        boot::count(&counters.patched_calls);
+        frame.r11 = frame.flags;
+    }
+    // A call's number is the low half of rax (arch/x86/entry/common.c).
+    let number = frame.original as u32 as usize;
+    let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
+    let result = match entry {
+        Entry::Guest(handler) => handler(frame),
+        Entry::Host(wait, kinds) => host::call(number as u32, wait, kinds, frame.args()),
+        Entry::Refused(errno) => Err(errno),
+        Entry::Missing => Err(Errno::ENOSYS),
+    };
+    if result == Err(Errno::ENOSYS) {
+        if let Some(counter) = counters.missing.get(number) {
+            boot::count(counter);
+        }
+    }
+    frame.rax = match result {
+        Ok(value) => value,
+        Err(errno) => errno.as_result() as u64,
+    };
+}

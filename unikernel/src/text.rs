@@ -1,0 +1,200 @@
+//! The program's text: `syscall` and `cpuid` sites are patched when it is mapped, and at a first
+//! trap.
+
+use alloc::vec::Vec;
+
+use pinion_abi::layout::{PAGE, PHYSICAL, USER_START};
+use spin::Mutex;
+
+use crate::arch::entry;
+use crate::boot;
+use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ};
+use crate::mm::space::{Access, AddressSpace, SPACE};
+use crate::mm::{memory, table};
+use crate::patch::{self, Site, TrampolineRegion};
+
+/// Text up to this size is searched when it is mapped; in larger text sites are found by trapping.
+const SEARCHED: u64 = 4 << 20;
+/// Bytes of a region of trampolines.
+const REGION: u64 = 64 << 10;
+/// How far from its text a region may lie: the reach of a jump, less the largest text.
+const REACH: u64 = 1 << 30;
+/// Branches into a site's bytes are looked for this far around it.
+const WINDOW: u64 = 4096;
+
+static REGIONS: Mutex<Vec<TrampolineRegion>> = Mutex::new(Vec::new());
+/// Sites which cannot be patched, so that each is tried once.
+static REFUSED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// Patches the evident sites of text just mapped at `start`.
+pub fn prepare(start: u64, bytes: u64) {
+    if bytes > SEARCHED {
+        return;
+    }
+    let mut space = SPACE.lock();
+    let Some(text) = view(&mut space, start, start + bytes) else { return };
+    let sites: Vec<Site> = patch::sites(text, &[])
+        .into_iter()
+        .filter(|site| site.is_evident() && site.span.is_ok())
+        .collect();
+    if sites.is_empty() {
+        return;
+    }
+    // All pages that will be written get their own memory in the host, in as few calls as can be.
+    let mut run: Option<(u64, u64)> = None;
+    for site in &sites {
+        let page = (start + site.at as u64) & !(PAGE - 1);
+        let Ok((physical, _)) = space.translate(page, Access::Execute) else { continue };
+        run = match run {
+            Some((from, to)) if physical < to && physical >= from => Some((from, to)),
+            Some((from, to)) if physical == to => Some((from, to + PAGE)),
+            other => {
+                if let Some((from, to)) = other {
+                    memory::populate(from, to - from);
+                }
+                Some((physical, physical + PAGE))
+            }
+        };
+    }
+    if let Some((from, to)) = run {
+        memory::populate(from, to - from);
+    }
+    let mut regions = REGIONS.lock();
+    for site in &sites {
+        apply(&mut space, &mut regions, site, text, start);
+    }
+}
+
+/// A `syscall` instruction trapped; the address after it is `back`. Patches it for the next time.
+pub fn trapped(back: u64) {
+    let at = back.wrapping_sub(2);
+    if REFUSED.lock().contains(&at) {
+        return;
+    }
+    let patched = try_patch(at);
+    if !patched {
+        let mut refused = REFUSED.lock();
+        // As many as any program has; then traps are no longer looked at.
+        if refused.len() < 4096 {
+            refused.push(at);
+        }
+    }
+}
+
+fn try_patch(at: u64) -> bool {
+    let mut space = SPACE.lock();
+    let Some(area) = space.areas.find(at).copied() else { return false };
+    let executable = area.protection & PROT_EXEC != 0 && area.protection & 2 == 0;
+    if !executable || area.backing == Backing::Kernel {
+        return false;
+    }
+    let start = at.saturating_sub(2 * WINDOW).max(area.start);
+    let end = (at + 2 * WINDOW).min(area.end);
+    let Some(text) = view(&mut space, start, end) else { return false };
+    let offset = (at - start) as usize;
+    let window = offset.saturating_sub(WINDOW as usize)..offset + WINDOW as usize;
+    let mut regions = REGIONS.lock();
+    let floor = regions
+        .iter()
+        .flat_map(TrampolineRegion::spans)
+        .map(|(span, bytes)| span + bytes as u64)
+        .filter(|end| *end <= at && *end > start)
+        .max()
+        .map_or(0, |end| (end - start) as usize);
+    match patch::site_at(text, offset, window, &[], floor) {
+        Some(site) if site.span.is_ok() => apply(&mut space, &mut regions, &site, text, start),
+        _ => false,
+    }
+}
+
+/// Where a program goes on that the kernel would return to inside a patched span.
+pub fn relocated(rip: u64) -> u64 {
+    let regions = REGIONS.lock();
+    regions.iter().find_map(|region| region.relocated(rip)).unwrap_or(rip)
+}
+
+/// The program changes or unmaps its text at `start..end`.
+pub fn forget(start: u64, end: u64) {
+    for region in REGIONS.lock().iter_mut() {
+        region.forget(start, end);
+    }
+    REFUSED.lock().retain(|at| *at < start || *at >= end);
+}
+
+/// The text as the kernel sees it: at its own address, with all its pages present.
+fn view(space: &mut AddressSpace, start: u64, end: u64) -> Option<&'static [u8]> {
+    let mut at = start;
+    while at < end {
+        at += space.translate(at, Access::Execute).ok()?.1;
+    }
+    // SAFETY: every page is present and readable, the space's lock keeps it so; the program cannot
+    // write it meanwhile, as it is not running.
+    Some(unsafe { core::slice::from_raw_parts(start as *const u8, (end - start) as usize) })
+}
+
+fn apply(
+    space: &mut AddressSpace,
+    regions: &mut Vec<TrampolineRegion>,
+    site: &Site,
+    text: &[u8],
+    base: u64,
+) -> bool {
+    let patch = regions.iter_mut().find_map(|region| patch::plan(site, text, base, region).ok());
+    let patch = patch.or_else(|| {
+        let mut region = make_region(space, base)?;
+        let patch = patch::plan(site, text, base, &mut region).ok();
+        regions.push(region);
+        patch
+    });
+    let Some(patch) = patch else { return false };
+    let text_bytes = patch.bytes().len() as u64;
+    let trampoline_bytes = patch.trampoline().len() as u64;
+    let (Some(to_text), Some(to_trampoline)) = (
+        alias(space, patch.at, text_bytes),
+        alias(space, patch.trampoline_at, trampoline_bytes),
+    ) else {
+        return false;
+    };
+    // SAFETY: both views are of memory in one piece, through the linear mapping; there is one vCPU,
+    // and it is here in the kernel.
+    unsafe { patch::apply(&patch, to_trampoline, to_text) };
+    boot::count(&boot::counters().sites);
+    true
+}
+
+/// A writable view of `bytes` of the program's memory, if they are in one piece.
+fn alias(space: &mut AddressSpace, address: u64, bytes: u64) -> Option<*mut u8> {
+    let (physical, piece) = space.translate(address, Access::Execute).ok()?;
+    if piece < bytes {
+        let (next, _) = space.translate(address + piece, Access::Execute).ok()?;
+        if next != physical + piece {
+            return None;
+        }
+    }
+    Some((PHYSICAL + physical) as *mut u8)
+}
+
+/// Maps a new region of trampolines near `text`.
+fn make_region(space: &mut AddressSpace, text: u64) -> Option<TrampolineRegion> {
+    let free = space.areas.find_free(REGION, PAGE, text);
+    let near = |start: &u64| text.abs_diff(*start) < REACH && *start >= USER_START;
+    let start = free.filter(near).or_else(|| {
+        let limit = text.saturating_add(REACH);
+        space.areas.find_free(REGION, PAGE, limit).filter(near)
+    })?;
+    let end = start + REGION;
+    let protection = PROT_READ | PROT_EXEC;
+    space.areas.insert(Area { start, end, protection, backing: Backing::Kernel, faults: 0 });
+    // The first page now; the others when it is full.
+    let pages = memory::allocate_pages((REGION / PAGE) as usize)?;
+    space.map_physical(start, pages, (REGION / PAGE) as usize, protection, table::FOREIGN)?;
+    let slots = TrampolineRegion::slots(
+        entry::patched_call as *const () as u64,
+        entry::patched_cpuid as *const () as u64,
+    );
+    // SAFETY: the region's first page is ours.
+    unsafe {
+        core::ptr::copy_nonoverlapping(slots.as_ptr(), (PHYSICAL + pages) as *mut u8, slots.len());
+    }
+    Some(TrampolineRegion::new(start, REGION as u32))
+}
