@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { COMMAND_RULES, type CommandRule, GLOBAL_FLAGS } from '../../src/grammar.ts';
 import { normaliseCommand, normaliseGlobals } from '../../src/normalise.ts';
+import { UsageError } from '../../src/usage-error.ts';
 
 const globals = (...argv: string[]) => normaliseGlobals(argv, GLOBAL_FLAGS);
 const run = (...argv: string[]) => normaliseCommand('run', COMMAND_RULES.run, argv).argv;
@@ -136,11 +137,11 @@ describe('errors', () => {
   });
 
   it('name a flag before the command with another heading than one after it', () => {
-    const heading = (act: () => unknown) => {
+    const heading = (act: () => unknown): unknown => {
       try {
-        act();
+        return act();
       } catch (error) {
-        return error instanceof Error && 'heading' in error ? error.heading : undefined;
+        return error instanceof UsageError ? error.heading : error;
       }
     };
     expect(heading(() => globals('-x'))).toBe('Incorrect Usage. flag provided but not defined: -x');
