@@ -19,7 +19,8 @@ import { PINION, pinion, type Result, temporaryDirectory } from '../../pinion.ts
 export interface ContainerOptions {
   /** The program; sleeps for a minute unless given. */
   args?: readonly string[];
-  edit?: (config: BundleConfig) => void;
+  /** @param base The directory for the test's files. */
+  edit?: (config: BundleConfig, base: string) => void;
 }
 
 let count = 0;
@@ -39,7 +40,7 @@ export class Container {
       args,
       edit: (config) => {
         config.linux.cgroupsPath = `/${this.id}`;
-        edit?.(config);
+        edit?.(config, this.base);
       },
     });
     onTestFinished(async () => {

@@ -1,5 +1,12 @@
 /** create, start, state, kill, delete and list of real containers. */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { identify } from '../../../oci/state/process.ts';
@@ -128,7 +135,6 @@ describe('start', () => {
   test('config.json is read by create alone', async () => {
     const container = new Container({ args: ['/bin/echo', 'as created'] });
     await container.create();
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(join(container.bundle, 'config.json'), '{}');
     await container.start();
     await expect.poll(() => readFileSync(container.stdout, 'utf8')).toBe('as created\n');

@@ -1,0 +1,226 @@
+/** What is killed at any step leaves nothing that `delete --force` does not take away. */
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Container } from './container.ts';
+
+/** Where create can be stopped for a while: by a hook that waits. */
+const STEPS = ['prestart', 'createRuntime', 'createContainer'];
+
+interface Halted {
+  container: Container;
+  /** `create`, which is waiting for the hook. */
+  command: ChildProcess;
+  ended: ReturnType<Container['end']>;
+  /** The container's init. */
+  init: number;
+}
+
+/** A creation that waits in a hook for at most 20 s. */
+async function haltedAt(step: string): Promise<Halted> {
+  const container = new Container({
+    edit: (config, base) => {
+      // The hook itself ends when its input ends or its caller kills it.
+      const script = `cat > ${base}/state; echo $$ > ${base}/hook; exec sleep 20`;
+      config.hooks = { [step]: [{ path: '/bin/sh', args: ['sh', '-c', script] }] };
+    },
+  });
+  const command = container.spawn(['create', '--bundle', container.bundle, container.id]);
+  const ended = container.end(command);
+  await expect.poll(() => existsSync(join(container.base, 'hook')), { timeout: 10_000 }).toBe(true);
+  const record: { init: { pid: number } } = JSON.parse(
+    readFileSync(join(container.root, container.id, 'state.json'), 'utf8'),
+  );
+  return { container, command, ended, init: record.init.pid };
+}
+
+/** Hooks are the host's programs: a runtime that is killed cannot end them. */
+function endHook({ container }: Halted): void {
+  try {
+    process.kill(Number(readFileSync(join(container.base, 'hook'), 'utf8')), 'SIGKILL');
+  } catch {
+    // It is dead.
+  }
+}
+
+async function deleted(container: Container): Promise<void> {
+  expect(await container.pinion('delete', '--force', container.id)).toMatchObject({
+    status: 0,
+    stderr: '',
+  });
+  expect(await container.leftovers()).toEqual([]);
+}
+
+describe.each(STEPS)('at %s', (step) => {
+  test('state tells that it is being created, kill and start are refused or served', async () => {
+    const { container, init, ended } = await haltedAt(step);
+    expect(await container.state()).toMatchObject({ status: 'creating', pid: init });
+    expect(await container.pinion('start', container.id)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('cannot start a container in the creating state'),
+    });
+    expect(await container.pinion('kill', container.id, 'KILL')).toMatchObject({ status: 0 });
+    expect(await ended).toMatchObject({ status: 1 });
+    expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('kill -9 of the command ends the init, and the id can be freed', async () => {
+    const halted = await haltedAt(step);
+    const { container, command, ended } = halted;
+    command.kill('SIGKILL');
+    await ended;
+    endHook(halted);
+    expect(await container.state()).toMatchObject({ status: 'stopped' });
+    expect(await container.launch('create')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('container with given ID already exists'),
+    });
+    await deleted(container);
+  });
+
+  test('kill -9 of the init makes create fail at once and leave nothing', async () => {
+    const { container, ended, init } = await haltedAt(step);
+    process.kill(init, 'SIGKILL');
+    const { status, stderr } = await ended;
+    expect(status).toBe(1);
+    expect(stderr.match(/level=error/g)).toHaveLength(1);
+    expect(await container.leftovers()).toEqual([]);
+    await deleted(container);
+  });
+
+  test('kill -9 of the launcher does the same', async () => {
+    const { container, command, ended } = await haltedAt(step);
+    const children = `/proc/${command.pid}/task/${command.pid}/children`;
+    for (const pid of readFileSync(children, 'utf8').trim().split(' ')) {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('launch')) {
+        process.kill(Number(pid), 'SIGKILL');
+      }
+    }
+    expect(await ended).toMatchObject({ status: 1 });
+    expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('delete --force makes create fail and waits for it', async () => {
+    const { container, ended } = await haltedAt(step);
+    await deleted(container);
+    expect(await ended).toMatchObject({ status: 1 });
+  });
+});
+
+test('kill -9 of create at any time', { timeout: 120_000 }, async () => {
+  const container = new Container();
+  for (let delay = 20; delay < 140; delay += 10) {
+    const command = container.spawn(['create', '--bundle', container.bundle, container.id]);
+    const ended = container.end(command);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    command.kill('SIGKILL');
+    await ended;
+    await deleted(container);
+  }
+});
+
+test('kill -9 of start at any time', { timeout: 120_000 }, async () => {
+  const container = new Container();
+  for (let delay = 20; delay < 80; delay += 10) {
+    await container.create();
+    const command = container.spawn(['start', container.id]);
+    const ended = container.end(command);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    command.kill('SIGKILL');
+    await ended;
+    await deleted(container);
+  }
+});
+
+test('kill -9 of delete at any time', { timeout: 120_000 }, async () => {
+  const container = new Container();
+  for (let delay = 20; delay < 80; delay += 10) {
+    await container.create();
+    const command = container.spawn(['delete', '--force', container.id]);
+    const ended = container.end(command);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    command.kill('SIGKILL');
+    await ended;
+    await deleted(container);
+  }
+});
+
+test.each(['created', 'running'])('kill -9 of the init when %s', async (status) => {
+  const container = new Container();
+  await container.create();
+  if (status === 'running') await container.start();
+  process.kill((await container.state()).pid, 'SIGKILL');
+  await expect.poll(async () => (await container.state()).status).toBe('stopped');
+  expect(await container.pinion('start', container.id)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('cannot start a container that has stopped'),
+  });
+  await deleted(container);
+});
+
+test.each(['', '{', '{"id":"other"}'])('a damaged record %j', async (text) => {
+  const container = new Container();
+  const directory = join(container.root, container.id);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'state.json'), text);
+  expect(await container.pinion('list')).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining(`load container ${container.id}: `),
+  });
+  expect(await container.pinion('state', container.id)).toMatchObject({ status: 1 });
+  await deleted(container);
+});
+
+test('a state directory of a creation that never wrote its record', async () => {
+  const container = new Container();
+  mkdirSync(join(container.root, container.id), { recursive: true });
+  expect(await container.pinion('state', container.id)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('container does not exist'),
+  });
+  await deleted(container);
+  await container.create();
+});
+
+test('a full state directory is one clear error, and leaves nothing', async () => {
+  const container = new Container();
+  mkdirSync(container.root);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', container.root]);
+  onTestFinished(() => void execFileSync('umount', ['--lazy', container.root]));
+  execFileSync('sh', ['-c', `cat /dev/zero > ${container.root}/filler 2>/dev/null || true`]);
+  const { status, stderr } = await container.launch('create');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^[^\n]*write [^\n]*state\.json: no space left on device[^\n]*\n$/);
+  expect(readdirSync(container.root)).toEqual(['filler']);
+});
+
+test('a mount below the state directory is taken away, not what it shows', async () => {
+  const container = new Container();
+  await container.create();
+  const precious = join(container.base, 'precious');
+  mkdirSync(precious);
+  writeFileSync(join(precious, 'file'), 'kept');
+  const target = join(container.root, container.id, 'notify');
+  mkdirSync(target);
+  execFileSync('mount', ['--bind', precious, target]);
+  await deleted(container);
+  expect(readFileSync(join(precious, 'file'), 'utf8')).toBe('kept');
+});
+
+test('processes left in the cgroup are killed', async () => {
+  const container = new Container();
+  await container.create();
+  const { pid } = await container.state();
+  const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(`/${container.id}`))
+    .map((line) => (line.split(':')[1] ?? '').replace('name=', '') || 'unified')
+    .map((controllers) => `/sys/fs/cgroup/${controllers}/${container.id}/cgroup.procs`)
+    .filter((path) => existsSync(path));
+  expect(groups).not.toEqual([]);
+  const join_ = groups.map((path) => `echo $$ > ${path}`).join('; ');
+  execFileSync('sh', ['-c', `(${join_}; exec sleep 60) >/dev/null 2>&1 &`]);
+  await expect.poll(() => readFileSync(groups[0] ?? '', 'utf8').split('\n').length).toBe(3);
+  await deleted(container);
+});
