@@ -60,6 +60,15 @@ function advance(expected: Expectation, token: string, open: string[]): Expectat
   }
 }
 
+/** What is wrong with a string that is not one, and how far into it. */
+function stringProblem(text: string, start: number): [at: number, problem: string] {
+  const good = matchAt(/"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*/y, text, start);
+  const at = start + good.length;
+  if (at >= text.length) return [start, 'a string without its end'];
+  const problem = text[at] === '\\' ? 'a wrong escape' : 'a control character';
+  return [at, `${problem} in a string`];
+}
+
 /** Finds the first mistake of a text that `JSON.parse` has refused. */
 export function locateSyntaxError(text: string): SyntaxProblem {
   const open: string[] = [];
@@ -69,18 +78,24 @@ export function locateSyntaxError(text: string): SyntaxProblem {
     at += matchAt(SPACE, text, at).length;
     const token = matchAt(TOKEN, text, at);
     const next: Expectation | undefined = token === '' ? undefined : advance(expected, token, open);
-    if (next === undefined) break;
+    if (next === undefined) {
+      if (token !== '' || text[at] !== '"')
+        return problemAt(text, at, unexpected(text, at, expected));
+      return problemAt(text, ...stringProblem(text, at));
+    }
     expected = next;
     at += token.length;
   }
+}
+
+function unexpected(text: string, at: number, expected: Expectation): string {
+  const found = text.codePointAt(at);
+  const shown =
+    found === undefined ? 'the end of the file' : JSON.stringify(String.fromCodePoint(found));
+  return `expected ${EXPECTED[expected]}, found ${shown}`;
+}
+
+function problemAt(text: string, at: number, problem: string): SyntaxProblem {
   const before = text.slice(0, at).split('\n');
-  const found =
-    at < text.length
-      ? JSON.stringify(String.fromCodePoint(text.codePointAt(at) ?? 0))
-      : 'the end of the file';
-  return {
-    line: before.length,
-    column: (before.at(-1) ?? '').length + 1,
-    problem: `expected ${EXPECTED[expected]}, found ${found}`,
-  };
+  return { line: before.length, column: (before.at(-1) ?? '').length + 1, problem };
 }

@@ -83,6 +83,16 @@ export function checkConfig(document: unknown): Config {
   throw invalid(error === undefined ? `${NAME}: invalid` : describe(error, document));
 }
 
+/** SemVer 2.0.0, as far as its order needs it. */
+const VERSION = /^(\d+)\.\d+\.\d+(?:[-+].*)?$/;
+
+function checkVersion(version: string): void {
+  const [, major] = VERSION.exec(version) ?? [];
+  const problem =
+    major === undefined ? `${excerpt(version)} is not a version` : `${version} is not supported`;
+  if (major !== '0' && major !== '1') throw invalid(`${NAME}: ociVersion: ${problem}`);
+}
+
 function checkProcess(process: Process | undefined): void {
   if (process === undefined) throw invalid(RUNC_TEXTS.process);
   if (process.cwd === '') throw invalid(RUNC_TEXTS.cwd);
@@ -104,6 +114,7 @@ export interface ParseOptions {
  */
 export function parseConfig(source: string | Uint8Array, options: ParseOptions = {}): Config {
   const config = checkConfig(parseDocument(NAME, source));
+  checkVersion(config.ociVersion);
   checkProcess(config.process);
   if (options.onUnknown) {
     for (const path of unknownProperties(config, configShape)) options.onUnknown(path);
