@@ -1,4 +1,4 @@
-//! Reads what the tests need of an ELF file: the executable segments and section names.
+//! Reads what the tests need of an ELF file: its program headers and executable segments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,67 @@ fn word<const N: usize>(file: &[u8], at: usize) -> usize {
     usize::from_le_bytes(raw)
 }
 
-/// The executable segments of an ELF64 file.
-pub fn text_segments(path: &Path) -> Vec<Text> {
-    let file = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(&file[..4], b"\x7fELF", "{}", path.display());
+/// PT_LOAD.
+pub const LOAD: u32 = 1;
+
+/// What the tests need of an `Elf64_Phdr`.
+pub struct Header {
+    pub kind: u32,
+    pub flags: u32,
+    pub offset: usize,
+    pub address: u64,
+    pub length: usize,
+    pub memory: u64,
+}
+
+impl Header {
+    /// Replaces the program header `index` of a file.
+    pub fn write(&self, file: &mut [u8], index: usize) {
+        let at = word::<8>(file, 32) + index * word::<2>(file, 54);
+        let words = [
+            self.offset as u64,
+            self.address,
+            self.address,
+            self.length as u64,
+            self.memory,
+            4096,
+        ];
+        let head = [self.kind.to_le_bytes(), self.flags.to_le_bytes()].concat();
+        let bytes = [head, words.map(u64::to_le_bytes).concat()].concat();
+        file[at..at + bytes.len()].copy_from_slice(&bytes);
+    }
+}
+
+/// The program headers of an ELF64 file.
+pub fn program_headers(file: &[u8]) -> Vec<Header> {
+    assert_eq!(&file[..4], b"\x7fELF");
     let (headers, size, count) = (
-        word::<8>(&file, 32),
-        word::<2>(&file, 54),
-        word::<2>(&file, 56),
+        word::<8>(file, 32),
+        word::<2>(file, 54),
+        word::<2>(file, 56),
     );
     (0..count)
         .map(|index| headers + index * size)
-        .filter(|&header| word::<4>(&file, header) == 1 && word::<4>(&file, header + 4) & 1 != 0)
-        .map(|header| {
-            let (offset, length) = (word::<8>(&file, header + 8), word::<8>(&file, header + 32));
-            Text {
-                address: word::<8>(&file, header + 16) as u64,
-                bytes: file[offset..offset + length].to_vec(),
-            }
+        .map(|at| Header {
+            kind: word::<4>(file, at) as u32,
+            flags: word::<4>(file, at + 4) as u32,
+            offset: word::<8>(file, at + 8),
+            address: word::<8>(file, at + 16) as u64,
+            length: word::<8>(file, at + 32),
+            memory: word::<8>(file, at + 40) as u64,
+        })
+        .collect()
+}
+
+/// The executable segments of an ELF64 file.
+pub fn text_segments(path: &Path) -> Vec<Text> {
+    let file = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    program_headers(&file)
+        .iter()
+        .filter(|header| header.kind == LOAD && header.flags & 1 != 0)
+        .map(|header| Text {
+            address: header.address,
+            bytes: file[header.offset..header.offset + header.length].to_vec(),
         })
         .collect()
 }

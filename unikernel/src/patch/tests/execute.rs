@@ -320,7 +320,7 @@ fn shapes_of_real_programs() {
         ),
     ];
     for (name, steps, expected) in shapes {
-        if *expected == None {
+        if expected.is_none() {
             assert!(Snippet::new(steps).find().unwrap().span.is_err(), "{name}");
             continue;
         }

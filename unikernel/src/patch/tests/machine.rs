@@ -2,7 +2,7 @@
 //! entries make the real `syscall` and `cpuid`, so that patched and unpatched code can be compared.
 
 use std::arch::global_asm;
-use std::ptr::{addr_of, addr_of_mut, null_mut};
+use std::ptr::{addr_of, addr_of_mut};
 use std::sync::{Mutex, MutexGuard};
 
 pub const RAX: usize = 0;
@@ -229,7 +229,7 @@ impl Pages {
                 0,
             )
         };
-        let failed = at as isize == -1 || at == null_mut();
+        let failed = at as isize == -1 || at.is_null();
         (!failed).then_some(Self { at, length })
     }
 

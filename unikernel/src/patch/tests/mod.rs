@@ -4,4 +4,5 @@ mod decode;
 mod elf;
 mod execute;
 mod machine;
+mod program;
 mod scan;
