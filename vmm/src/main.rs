@@ -4,6 +4,7 @@
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
 //! - `pinion-vmm --version`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use pinion_vmm::container;
@@ -17,6 +18,13 @@ fn main() -> ExitCode {
         ["launch", "--control-fd", fd] => match fd.parse() {
             Ok(fd) if fd > 2 => container::launch(fd),
             _ => fail(&format!("--control-fd {fd}: not a descriptor above 2")),
+        },
+        ["hook", "--pid", pid, "--cwd", directory] => match pid.parse() {
+            Ok(pid) => match container::hook::run(pid, Path::new(directory)) {
+                Ok(never) => match never {},
+                Err(error) => fail(&error.to_string()),
+            },
+            Err(_) => fail(&format!("--pid {pid}: not a process id")),
         },
         ["--version"] => {
             println!("pinion-vmm version {}", env!("CARGO_PKG_VERSION"));

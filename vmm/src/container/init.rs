@@ -92,6 +92,8 @@ pub fn run(
     let Ok(mut launcher) = descriptors.launcher.try_clone() else { end_as(ExitStatus::Code(1)) };
     match init(plan, limits, namespaces, control, descriptors) {
         Ok(status) => end_as(status),
+        // The launcher has told the caller why, if it could.
+        Err(InitError::Setup(SetupError::Orphaned)) => end_as(ExitStatus::Code(1)),
         Err(error) => {
             // Who is gone hears nothing; the caller finds out by the closed socket.
             let _ = control.send(&Event::Error { message: &error.to_string() });
@@ -127,7 +129,7 @@ fn init(
     drop((rootfs, read_only, null));
 
     let env = program::environment(&plan.process, &root)?;
-    become_process(plan, &root)?;
+    become_process(plan, &root, namespaces)?;
     let (path, executable) = program::find(&plan.process)?;
     let program = Program {
         executable,
@@ -221,7 +223,7 @@ fn sysctl_file(name: &str) -> String {
 
 /// Everything that makes this process the user's: after this it has no privilege that the program
 /// has not.
-fn become_process(plan: &LaunchPlan, root: &Root) -> Result<(), InitError> {
+fn become_process(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Result<(), InitError> {
     let process = &plan.process;
     rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
     // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
@@ -236,6 +238,14 @@ fn become_process(plan: &LaunchPlan, root: &Root) -> Result<(), InitError> {
     }
     seccomp::install().map_err(SetupError::from)?;
     credentials::become_user(process).map_err(SetupError::from)?;
+    // Other processes of the container must not look into the monitor (ptrace(2), "access mode
+    // checking"). The memory of this process belongs to the user namespace of the launcher: with a
+    // new one inside it, a user who owns the container without having privileges outside could not
+    // open its /proc/PID/ns any more, so there the monitor stays dumpable.
+    if !namespaces.makes_user() {
+        // SAFETY: this operation takes numbers.
+        check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map_err(step("prctl(PR_SET_DUMPABLE)"))?;
+    }
     // A change of credentials takes the signal away.
     signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     if !at_cwd {

@@ -130,7 +130,7 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
     let mut namespaces = Namespaces::open(&plan.namespaces)?;
-    let mut groups = plan.cgroup.as_ref().map(Groups::create).transpose()?;
+    let groups = plan.cgroup.as_ref().map(Groups::create).transpose()?;
     namespaces.join()?;
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("socketpair")(error.into()))?;
@@ -141,22 +141,41 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
         init::run(&plan, guest_limits, &namespaces, control, descriptors)
     }
     drop(theirs);
-    let mut ours = ours;
-
     let child = Child { host_proc, pid };
-    if namespaces.makes_user() {
-        child.write_id_maps(&plan)?;
+    let sync = Sync { stream: ours, foreground: plan.foreground };
+    match release(control, &plan, &child, groups, &sync, namespaces.makes_user()) {
+        Ok(()) => Ok((pid, sync)),
+        Err(error) => {
+            // SAFETY: the child has not been waited for, so the pid is still its own.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            let _ = wait(pid);
+            Err(error)
+        }
+    }
+}
+
+/// Does to the new init what only the host may do, tells the caller of it and lets it go on.
+fn release(
+    control: &mut Control,
+    plan: &LaunchPlan,
+    child: &Child,
+    groups: Option<Groups>,
+    sync: &Sync,
+    makes_user: bool,
+) -> Result<(), LaunchError> {
+    if makes_user {
+        child.write_id_maps(plan)?;
     }
     if let Some(score) = plan.process.oom_score_adj {
         child.write("oom_score_adj", &score.to_string())?;
     }
-    if let Some(groups) = &mut groups {
-        groups.add(pid)?;
+    if let Some(mut groups) = groups {
+        groups.add(child.pid)?;
     }
-    control.send(&Event::Pid { pid })?;
-    // The init goes on; should it be dead, reading from it tells so.
-    let _ = ours.write_all(b"g");
-    Ok((pid, Sync { stream: ours, foreground: plan.foreground }))
+    control.send(&Event::Pid { pid: child.pid })?;
+    // Should the init be dead, reading from it tells so.
+    let _ = (&sync.stream).write_all(b"g");
+    Ok(())
 }
 
 /// The init's files in the /proc that the launcher was started with.
@@ -239,7 +258,8 @@ fn leave_stdio() {
     }
 }
 
-fn wait(pid: libc::pid_t) -> Result<ExitStatus, Errno> {
+/// Waits for a child's end.
+pub(super) fn wait(pid: libc::pid_t) -> Result<ExitStatus, Errno> {
     let mut status = 0;
     loop {
         // SAFETY: waitpid(2) writes one integer.
