@@ -77,13 +77,12 @@ fn backward(text: &[u8], at: usize, known: &[usize], context: &mut Context) -> b
     for start in weight.iter_mut().take(STARTS.min(at - low)) {
         *start = 1;
     }
-    // A segment begins with an instruction.
     let first_known = known.partition_point(|&boundary| boundary < low);
     let boundaries = known[first_known..]
         .iter()
         .copied()
         .take_while(|&boundary| boundary < at);
-    for boundary in boundaries.chain((low == 0 && at > 0).then_some(0)) {
+    for boundary in boundaries {
         weight[boundary - low] = KNOWN;
     }
 

@@ -17,6 +17,8 @@ pub const MAX_SPAN: usize = 40;
 const RT_SIGRETURN: u32 = 15;
 /// Branch targets are kept for granules of so many bytes that a site's span can reach into.
 const GRANULE: usize = 64;
+/// How far apart in bytes two `cpuid` of one piece of code are at most.
+const FLOCK: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -82,17 +84,22 @@ pub struct Site {
     /// The constant that an instruction shortly before loads into `eax`: a system call's number or a
     /// leaf. Data that looks like a site has none that makes sense.
     pub eax: Option<u32>,
+    evident: bool,
     pub span: Result<Span, Refusal>,
 }
 
 impl Site {
-    /// What stands before the site names a system call or a leaf: safe to patch without having seen
-    /// the site execute.
+    /// What stands before the site names a system call or a leaf, or it is a `cpuid` near such a one: safe to
+    /// patch without having seen the site execute.
     pub fn is_evident(&self) -> bool {
-        match self.kind {
-            Kind::Syscall => self.eax.is_some_and(|number| number < 1024),
-            Kind::Cpuid => self.eax.is_some_and(|leaf| leaf & 0x3fff_ff00 == 0),
-        }
+        self.evident
+    }
+}
+
+fn names_call_or_leaf(kind: Kind, eax: Option<u32>) -> bool {
+    match kind {
+        Kind::Syscall => eax.is_some_and(|number| number < 1024),
+        Kind::Cpuid => eax.is_some_and(|leaf| leaf & 0x3fff_ff00 == 0),
     }
 }
 
@@ -122,7 +129,21 @@ pub fn sites(text: &[u8], known: &[usize]) -> Vec<Site> {
             found.push(site);
         }
     }
+    spread_evidence(&mut found);
     found
+}
+
+/// `cpuid` instructions come in flocks, and no trap will tell of one: the evident speak for their neighbours.
+fn spread_evidence(found: &mut [Site]) {
+    let mut evident = None;
+    let mut spread = |site: &mut Site| {
+        if site.kind == Kind::Cpuid {
+            site.evident |= evident.is_some_and(|near: usize| site.at.abs_diff(near) <= FLOCK);
+            evident = if site.evident { Some(site.at) } else { evident };
+        }
+    };
+    found.iter_mut().for_each(&mut spread);
+    found.iter_mut().rev().for_each(&mut spread);
 }
 
 /// The site at `at`, which has just trapped and so is one. Branches are looked for within `window`.
@@ -201,7 +222,7 @@ pub fn plain_sites(text: &[u8]) -> Vec<Site> {
 fn plain(text: &[u8], at: usize, floor: usize) -> Option<Site> {
     let start = at.checked_sub(JUMP).filter(|&start| start >= floor)?;
     let bytes = text.get(start..at + 2)?;
-    let prefix = start.checked_sub(1).map_or(0, |before| text[before]);
+    let prefix = text[start.checked_sub(1)?];
     if bytes[0] != 0xb8 || matches!(prefix, 0x40..=0x4f | 0x66) {
         return None;
     }
@@ -223,6 +244,7 @@ fn plain(text: &[u8], at: usize, floor: usize) -> Option<Site> {
         kind,
         at,
         eax: Some(eax),
+        evident: names_call_or_leaf(kind, Some(eax)),
         span,
     })
     .filter(Site::is_evident)
@@ -255,6 +277,7 @@ fn site(text: &[u8], at: usize, context: &Context, bounds: &Bounds<'_>) -> Site 
         kind,
         at,
         eax,
+        evident: names_call_or_leaf(kind, eax),
         span,
     }
 }
