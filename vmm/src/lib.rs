@@ -1,5 +1,6 @@
 //! The monitor: becomes a container's init process and runs its program in a KVM microVM.
 
+pub mod calls;
 pub mod container;
 pub mod control;
 pub mod errno;

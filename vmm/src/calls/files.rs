@@ -1,0 +1,256 @@
+//! Reading and writing.
+//!
+//! What can block is tried with RWF_NOWAIT while it may not. A blocking write(2) writes everything, so
+//! when only a part went through without blocking, the rest is done by the call that may block:
+//! [`Unfinished`] remembers how much is done.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pinion_abi::Errno;
+
+use super::descriptors::Kind;
+use super::procfs::{self, Access};
+use super::sys::{self, Failure, Outcome};
+use super::{Call, Service};
+
+/// preadv2(2)'s offset that stands for the file's own position.
+const CURRENT: u64 = u64::MAX;
+const NOWAIT: u64 = libc::RWF_NOWAIT as u64;
+
+/// Writes of which a part is done, by the slot of the request.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished {
+    count: AtomicUsize,
+    writes: Mutex<Vec<(usize, usize)>>,
+}
+
+impl Unfinished {
+    fn add(&self, slot: usize, done: usize) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.retain(|(of, _)| *of != slot);
+        writes.push((slot, done));
+        self.count.store(writes.len(), Ordering::Release);
+    }
+
+    fn take(&self, slot: usize) -> usize {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = writes
+            .iter()
+            .find(|(of, _)| *of == slot)
+            .map_or(0, |(_, done)| *done);
+        writes.retain(|(of, _)| *of != slot);
+        self.count.store(writes.len(), Ordering::Release);
+        done
+    }
+}
+
+impl Service {
+    /// What is known of a descriptor, after a look at it if need be.
+    fn kind(&self, fd: RawFd) -> Result<Kind, Errno> {
+        let known = self.table.kind(fd);
+        if known != Kind::Unknown {
+            return Ok(known);
+        }
+        let kind = match sys::file_type(&sys::describe(fd)?) {
+            libc::S_IFREG | libc::S_IFDIR if sys::is_proc(fd)? => match self.proc_access(fd) {
+                Ok(Access::File(kind)) => kind,
+                _ => Kind::Other,
+            },
+            libc::S_IFREG | libc::S_IFDIR => Kind::Regular,
+            _ => Kind::Other,
+        };
+        self.table.learn(fd, kind);
+        Ok(kind)
+    }
+}
+
+/// Makes one of preadv2(2) and pwritev2(2).
+fn transfer(
+    number: i64,
+    fd: RawFd,
+    vector: &[libc::iovec],
+    offset: u64,
+    flags: u64,
+) -> Result<i64, Errno> {
+    let args = [
+        sys::word(fd),
+        vector.as_ptr() as u64,
+        vector.len() as u64,
+        offset,
+        0,
+        flags,
+    ];
+    // SAFETY: every piece lies in the guest's memory (`Decoder::segments`), to which nothing here
+    // holds a reference.
+    unsafe { sys::call(number, args) }
+}
+
+fn nonblocking(fd: RawFd) -> bool {
+    sys::fcntl(fd, libc::F_GETFL, 0).is_ok_and(|flags| flags & i64::from(libc::O_NONBLOCK) != 0)
+}
+
+/// Reads into the guest's memory.
+fn read_at(call: &Call, offset: u64, flags: u64) -> Outcome {
+    let (fd, vector) = (call.args.fd(0), call.args.memory(1));
+    let plain = call.may_block || flags & NOWAIT != 0;
+    if plain || call.service.kind(fd)? != Kind::Other {
+        return Ok(transfer(libc::SYS_preadv2, fd, vector, offset, flags)?);
+    }
+    match transfer(libc::SYS_preadv2, fd, vector, offset, flags | NOWAIT) {
+        Err(Errno::EAGAIN) if nonblocking(fd) => Err(Errno::EAGAIN.into()),
+        Err(Errno::EAGAIN | Errno::EOPNOTSUPP) => Err(Failure::WouldBlock),
+        other => Ok(other?),
+    }
+}
+
+/// Writes from the guest's memory.
+fn write_at(call: &Call, offset: u64, flags: u64) -> Outcome {
+    let (fd, vector) = (call.args.fd(0), call.args.memory(1));
+    let service = call.service;
+    if call.may_block {
+        let done = service.unfinished.take(call.slot.identity());
+        if done == 0 {
+            return Ok(transfer(libc::SYS_pwritev2, fd, vector, offset, flags)?);
+        }
+        let rest = skip(vector, done);
+        return match transfer(libc::SYS_pwritev2, fd, &rest, offset, flags) {
+            Ok(bytes) => Ok(bytes + done as i64),
+            // What is written is written: the error comes with the next call, as on Linux.
+            Err(_) => Ok(done as i64),
+        };
+    }
+    if flags & NOWAIT != 0 || service.kind(fd)? != Kind::Other {
+        return Ok(transfer(libc::SYS_pwritev2, fd, vector, offset, flags)?);
+    }
+    match transfer(libc::SYS_pwritev2, fd, vector, offset, flags | NOWAIT) {
+        Ok(done) if (done as usize) < length(vector) && !nonblocking(fd) => {
+            service.unfinished.add(call.slot.identity(), done as usize);
+            Err(Failure::WouldBlock)
+        }
+        Err(Errno::EAGAIN) if nonblocking(fd) => Err(Errno::EAGAIN.into()),
+        Err(Errno::EAGAIN | Errno::EOPNOTSUPP) => Err(Failure::WouldBlock),
+        other => Ok(other?),
+    }
+}
+
+fn length(vector: &[libc::iovec]) -> usize {
+    vector
+        .iter()
+        .fold(0, |sum, piece| sum.saturating_add(piece.iov_len))
+}
+
+/// The pieces without their first bytes.
+fn skip(vector: &[libc::iovec], mut bytes: usize) -> Vec<libc::iovec> {
+    let mut rest = Vec::with_capacity(vector.len());
+    for piece in vector {
+        let cut = bytes.min(piece.iov_len);
+        bytes -= cut;
+        if cut < piece.iov_len {
+            let iov_base = piece.iov_base.cast::<u8>().wrapping_add(cut).cast();
+            rest.push(libc::iovec {
+                iov_base,
+                iov_len: piece.iov_len - cut,
+            });
+        }
+    }
+    rest
+}
+
+/// read(2), readv(2).
+pub(super) fn read(call: &mut Call) -> Outcome {
+    read_at(call, CURRENT, 0)
+}
+
+/// write(2), writev(2).
+pub(super) fn write(call: &mut Call) -> Outcome {
+    write_at(call, CURRENT, 0)
+}
+
+/// pread64(2), preadv(2).
+pub(super) fn pread(call: &mut Call) -> Outcome {
+    let offset = positioned(call)?;
+    Ok(transfer(
+        libc::SYS_preadv,
+        call.args.fd(0),
+        call.args.memory(1),
+        offset,
+        0,
+    )?)
+}
+
+/// pwrite64(2), pwritev(2).
+pub(super) fn pwrite(call: &mut Call) -> Outcome {
+    let offset = positioned(call)?;
+    Ok(transfer(
+        libc::SYS_pwritev,
+        call.args.fd(0),
+        call.args.memory(1),
+        offset,
+        0,
+    )?)
+}
+
+fn positioned(call: &Call) -> Result<u64, Errno> {
+    let offset = call.args.number(3);
+    i64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    Ok(offset)
+}
+
+/// preadv2(2).
+pub(super) fn preadv2(call: &mut Call) -> Outcome {
+    read_at(call, call.args.number(3), call.args.number(5))
+}
+
+/// pwritev2(2).
+pub(super) fn pwritev2(call: &mut Call) -> Outcome {
+    write_at(call, call.args.number(3), call.args.number(5))
+}
+
+/// getdents64(2).
+pub(super) fn getdents64(call: &mut Call) -> Outcome {
+    let fd = call.args.fd(0);
+    let service = call.service;
+    let listing = service.kind(fd)? == Kind::Listing;
+    let entries = call.args.data(1)?;
+    loop {
+        let bytes = sys::getdents(fd, entries)?;
+        if bytes == 0 || !listing {
+            return Ok(bytes as i64);
+        }
+        let visible = |name: &[u8]| match procfs::parse_number(name) {
+            Some(fd) => service.table.visible(fd),
+            None => true,
+        };
+        // Nothing left is not the end of the directory.
+        let kept = procfs::retain(&mut entries[..bytes], visible);
+        if kept > 0 {
+            return Ok(kept as i64);
+        }
+    }
+}
+
+/// getrandom(2).
+pub(super) fn getrandom(call: &mut Call) -> Outcome {
+    let flags = call.args.number(2);
+    let mut total = 0;
+    for piece in call.args.memory(0) {
+        let args = [piece.iov_base as u64, piece.iov_len as u64, flags, 0, 0, 0];
+        // SAFETY: the piece lies in the guest's memory, to which nothing here holds a reference.
+        match unsafe { sys::call(libc::SYS_getrandom, args) } {
+            Ok(bytes) => {
+                total += bytes;
+                if (bytes as usize) < piece.iov_len {
+                    break;
+                }
+            }
+            Err(_) if total > 0 => break,
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(total)
+}

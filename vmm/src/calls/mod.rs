@@ -1,0 +1,223 @@
+//! The host's side of system calls: what the monitor does on behalf of a guest that may be hostile.
+//!
+//! A request is decoded by its row in [`pinion_abi::calls`] (`decode`), and made by the function that
+//! `table` has for its number. Paths never lead into the monitor itself: see `names` and `procfs`.
+
+mod decode;
+mod descriptors;
+mod directories;
+mod entries;
+mod files;
+mod identity;
+mod links;
+mod memory;
+mod mounts;
+mod names;
+mod open;
+mod processes;
+mod procfs;
+mod stats;
+mod sys;
+mod table;
+mod waiting;
+mod walk;
+mod xattrs;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use pinion_abi::calls::{self, Wait, Way};
+use pinion_abi::channel::Request;
+use pinion_abi::Errno;
+
+pub use self::memory::{GuestMemory, SlotData};
+use self::sys::{Failure, Outcome};
+
+/// What a service must know of its process.
+#[derive(Debug)]
+pub struct ServiceConfig {
+    /// The guest can name descriptors below this number only; the monitor's own are moved to it
+    /// and above.
+    pub private_floor: RawFd,
+    /// The guest's RLIMIT_NOFILE: (soft, hard).
+    pub nofile: (u64, u64),
+    /// The root of a proc file system of the container's pid namespace, best of a mount that the
+    /// container cannot reach.
+    pub proc: OwnedFd,
+    /// The program's file.
+    pub executable: OwnedFd,
+    /// The program's path in the container, as readlink(2) of /proc/self/exe tells it.
+    pub executable_path: CString,
+    pub arguments: Vec<CString>,
+    pub environment: Vec<CString>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CallsError {
+    #[error("cannot {what} for the service of system calls: {error}")]
+    Setup {
+        what: &'static str,
+        error: std::io::Error,
+    },
+}
+
+impl CallsError {
+    fn setup(what: &'static str) -> impl FnOnce(Errno) -> CallsError {
+        move |errno| CallsError::Setup {
+            what,
+            error: std::io::Error::from_raw_os_error(errno.0),
+        }
+    }
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 0 or more, or a negative error number.
+    Result(i64),
+    /// The call would block, and was not done.
+    WouldBlock,
+}
+
+/// Makes system calls for one guest. Any number of threads of the guest's monitor may use it.
+#[derive(Debug)]
+pub struct Service {
+    table: descriptors::Table,
+    proc: OwnedFd,
+    executable: OwnedFd,
+    executable_path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    mounts: mounts::Mounts,
+    identity: identity::Identity,
+    unfinished: files::Unfinished,
+}
+
+/// One call under way.
+struct Call<'a> {
+    service: &'a Service,
+    number: u32,
+    may_block: bool,
+    slot: SlotData,
+    args: decode::Args,
+}
+
+impl Service {
+    /// Takes over the process's descriptors: what is open below the floor is the guest's.
+    pub fn new(config: ServiceConfig) -> Result<Service, CallsError> {
+        let floor = config.private_floor;
+        let table = descriptors::Table::new(floor, config.nofile);
+        let proc = raise(config.proc, floor).map_err(CallsError::setup("keep /proc"))?;
+        let executable = raise(config.executable, floor)
+            .map_err(CallsError::setup("keep the program's file"))?;
+        let mounts =
+            mounts::Mounts::open(&proc, floor).map_err(CallsError::setup("read the mounts"))?;
+        for fd in procfs::open_numbers(&proc).map_err(CallsError::setup("list descriptors"))? {
+            table.inherit(fd);
+        }
+        Ok(Service {
+            table,
+            proc,
+            executable,
+            executable_path: config.executable_path,
+            arguments: config.arguments,
+            environment: config.environment,
+            mounts,
+            identity: identity::Identity::new(),
+            unfinished: files::Unfinished::default(),
+        })
+    }
+
+    /// Answers the guest's RLIMIT_NOFILE from now on.
+    pub fn set_nofile(&self, soft: u64, hard: u64) {
+        self.table.set_limit(soft, hard);
+    }
+
+    /// Whether the guest can name a descriptor: for requests that are not system calls.
+    pub fn owns(&self, fd: RawFd) -> bool {
+        self.table.visible(fd)
+    }
+
+    /// Serves one request. `slot` is the whole slot that carries it. Without `may_block` a call
+    /// that would block is not done; with it, a signal ends the wait with EINTR.
+    pub fn serve(
+        &self,
+        memory: &dyn GuestMemory,
+        slot: &SlotData,
+        request: Request,
+        may_block: bool,
+    ) -> Answer {
+        match self.outcome(memory, slot, request, may_block) {
+            Ok(result) => Answer::Result(result),
+            Err(Failure::Errno(errno)) => Answer::Result(errno.as_result()),
+            Err(Failure::WouldBlock) => Answer::WouldBlock,
+        }
+    }
+
+    fn outcome(
+        &self,
+        memory: &dyn GuestMemory,
+        slot: &SlotData,
+        request: Request,
+        may_block: bool,
+    ) -> Outcome {
+        let row = calls::find(request.number.into()).ok_or(Errno::ENOSYS)?;
+        let Way::Host(wait, kinds) = row.way else {
+            return Err(Errno::ENOSYS.into());
+        };
+        let handler = table::handler(row.number).ok_or(Errno::ENOSYS)?;
+        if wait == Wait::Always && !may_block {
+            return Err(Failure::WouldBlock);
+        }
+        self.identity.catch_up()?;
+        let decoder = decode::Decoder {
+            memory,
+            slot,
+            table: &self.table,
+        };
+        let args = decoder.decode(kinds, request.args)?;
+        let mut call = Call {
+            service: self,
+            number: row.number,
+            may_block,
+            slot: *slot,
+            args,
+        };
+        let outcome = handler(&mut call);
+        let result = match outcome {
+            Ok(result) => result,
+            Err(Failure::Errno(errno)) => errno.as_result(),
+            Err(Failure::WouldBlock) => return outcome,
+        };
+        call.args.copy_back(slot, result)?;
+        outcome
+    }
+
+    /// The monitor's own view of /proc.
+    fn proc(&self) -> RawFd {
+        self.proc.as_raw_fd()
+    }
+}
+
+impl Call<'_> {
+    /// Makes the call with the arguments as they are. Only for calls whose every pointer is a
+    /// path, a buffer or guest memory in the call's row.
+    fn make(&mut self) -> Outcome {
+        let words = self.args.words();
+        // SAFETY: decoding replaced every pointer by that of a copy as long as the row says, or by
+        // addresses in the guest's memory; numbers are passed only where the call takes numbers
+        // (`table` names the calls for which that holds).
+        Ok(unsafe { sys::call(self.number.into(), words) }?)
+    }
+}
+
+/// Moves a descriptor to `floor` or above, with close-on-exec.
+fn raise(fd: OwnedFd, floor: RawFd) -> Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() >= floor {
+        return Ok(fd);
+    }
+    sys::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, floor as u64).map(|fd| sys::own(fd as RawFd))
+}

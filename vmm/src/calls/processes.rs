@@ -1,0 +1,34 @@
+//! Other processes.
+
+use pinion_abi::Errno;
+
+use super::sys::{self, Outcome};
+use super::Call;
+
+/// capget(2). The guest's thread is the process; the thread that serves it is not.
+pub(super) fn capget(call: &mut Call) -> Outcome {
+    own_process(call)?;
+    call.make()
+}
+
+/// In struct __user_cap_header_struct, `pid` at 4: the guest's own pid becomes 0, the thread that
+/// makes the call.
+pub(super) fn own_process(call: &mut Call) -> Result<(), Errno> {
+    let header = call.args.data(0)?;
+    if let Some(pid) = header.get_mut(4..8) {
+        if pid == sys::pid().to_ne_bytes() {
+            pid.fill(0);
+        }
+    }
+    Ok(())
+}
+
+/// getpriority(2), setpriority(2): PRIO_PROCESS 0 means the guest's thread, which is the process.
+pub(super) fn priority(call: &mut Call) -> Outcome {
+    let mut words = call.args.words();
+    if words[0] as u32 == libc::PRIO_PROCESS && words[1] as i32 == 0 {
+        words[1] = sys::pid() as u64;
+    }
+    // SAFETY: both calls take numbers only.
+    Ok(unsafe { sys::call(call.number.into(), words) }?)
+}

@@ -1,0 +1,355 @@
+//! What the guest sees of proc file systems (guest.md 21).
+//!
+//! A process of the container is a monitor on the host, so what /proc/PID tells is of three kinds:
+//! true of the guest's process too, told by the guest's own truth, or a way around the wall.
+//! [`ENTRIES`] says which. What lies outside of the process directories is as the container's
+//! mounts have it.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use pinion_abi::Errno;
+
+use super::descriptors::Kind;
+use super::{names, sys, Service};
+
+/// What a process directory's entry gives the guest.
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    /// The host's file, and what is below it.
+    Host,
+    /// EACCES.
+    Refused,
+    /// A list of descriptors, and one file or link for each: those that the guest can name.
+    Descriptors,
+    /// A text that the service knows.
+    Text(fn(&Service) -> Vec<u8>),
+    /// A link to a file that the service knows.
+    File(fn(&Service) -> Result<OwnedFd, Errno>),
+}
+
+/// Entry of a process directory; what the guest's own process gets, and what others'. An entry
+/// without a row is refused.
+#[rustfmt::skip]
+const ENTRIES: &[(&str, Rule, Rule)] = &[
+    ("arch_status",   Rule::Host, Rule::Host),
+    ("auxv",          Rule::Refused, Rule::Refused),
+    ("cgroup",        Rule::Host, Rule::Host),
+    ("children",      Rule::Host, Rule::Host),
+    ("clear_refs",    Rule::Refused, Rule::Refused),
+    ("cmdline",       Rule::Text(arguments), Rule::Host),
+    ("comm",          Rule::Host, Rule::Host),
+    ("coredump_filter", Rule::Refused, Rule::Refused),
+    ("cpuset",        Rule::Host, Rule::Host),
+    ("cwd",           Rule::File(working_directory), Rule::Refused),
+    ("environ",       Rule::Text(environment), Rule::Refused),
+    ("exe",           Rule::File(executable), Rule::Refused),
+    ("fd",            Rule::Descriptors, Rule::Refused),
+    ("fdinfo",        Rule::Descriptors, Rule::Refused),
+    ("gid_map",       Rule::Host, Rule::Host),
+    ("io",            Rule::Host, Rule::Host),
+    ("limits",        Rule::Host, Rule::Host),
+    ("loginuid",      Rule::Host, Rule::Host),
+    ("map_files",     Rule::Refused, Rule::Refused),
+    ("maps",          Rule::Refused, Rule::Refused),
+    ("mem",           Rule::Refused, Rule::Refused),
+    ("mountinfo",     Rule::Host, Rule::Host),
+    ("mounts",        Rule::Host, Rule::Host),
+    ("mountstats",    Rule::Host, Rule::Host),
+    ("net",           Rule::Host, Rule::Host),
+    ("ns",            Rule::Host, Rule::Host),
+    ("numa_maps",     Rule::Refused, Rule::Refused),
+    ("oom_adj",       Rule::Host, Rule::Host),
+    ("oom_score",     Rule::Host, Rule::Host),
+    ("oom_score_adj", Rule::Host, Rule::Host),
+    ("pagemap",       Rule::Refused, Rule::Refused),
+    ("patch_state",   Rule::Refused, Rule::Refused),
+    ("personality",   Rule::Refused, Rule::Refused),
+    ("projid_map",    Rule::Host, Rule::Host),
+    ("root",          Rule::File(root_directory), Rule::Refused),
+    ("sched",         Rule::Host, Rule::Host),
+    ("schedstat",     Rule::Host, Rule::Host),
+    ("sessionid",     Rule::Host, Rule::Host),
+    ("setgroups",     Rule::Host, Rule::Host),
+    ("smaps",         Rule::Refused, Rule::Refused),
+    ("smaps_rollup",  Rule::Refused, Rule::Refused),
+    ("stack",         Rule::Refused, Rule::Refused),
+    ("stat",          Rule::Host, Rule::Host),
+    ("statm",         Rule::Host, Rule::Host),
+    ("status",        Rule::Host, Rule::Host),
+    ("syscall",       Rule::Refused, Rule::Refused),
+    ("task",          Rule::Refused, Rule::Refused),
+    ("timers",        Rule::Refused, Rule::Refused),
+    ("timerslack_ns", Rule::Refused, Rule::Refused),
+    ("uid_map",       Rule::Host, Rule::Host),
+    ("wchan",         Rule::Host, Rule::Host),
+];
+
+fn arguments(service: &Service) -> Vec<u8> {
+    lines(&service.arguments)
+}
+
+fn environment(service: &Service) -> Vec<u8> {
+    lines(&service.environment)
+}
+
+fn lines(strings: &[CString]) -> Vec<u8> {
+    strings
+        .iter()
+        .flat_map(|string| string.as_bytes_with_nul())
+        .copied()
+        .collect()
+}
+
+fn executable(service: &Service) -> Result<OwnedFd, Errno> {
+    service
+        .anew(
+            service.executable.as_raw_fd(),
+            libc::O_PATH | libc::O_CLOEXEC,
+        )
+        .map(sys::own)
+}
+
+fn working_directory(_: &Service) -> Result<OwnedFd, Errno> {
+    names::open_path(libc::AT_FDCWD, c".", libc::O_DIRECTORY, 0)
+}
+
+fn root_directory(_: &Service) -> Result<OwnedFd, Errno> {
+    names::open_path(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0)
+}
+
+/// Where a file stands in a proc file system.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Outside of the process directories.
+    System(Vec<Vec<u8>>),
+    /// In the directory of a process: whether it is the guest's own, and the names below. The main
+    /// thread's own directory counts as its process's.
+    Process(bool, Vec<Vec<u8>>),
+    /// In the directory of another thread of the monitor.
+    Thread,
+}
+
+fn place(names: Vec<Vec<u8>>, own: &[u8]) -> Place {
+    let Some(pid) = names.first().filter(|name| is_number(name)) else {
+        return Place::System(names);
+    };
+    let is_own = pid == own;
+    match names.get(1..) {
+        Some([task, thread, rest @ ..]) if task == b"task" => {
+            if thread == pid {
+                Place::Process(is_own, rest.to_vec())
+            } else {
+                Place::Thread
+            }
+        }
+        Some(rest) => Place::Process(is_own, rest.to_vec()),
+        None => Place::Process(is_own, Vec::new()),
+    }
+}
+
+fn is_number(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+}
+
+fn rule(own: bool, entry: &[u8]) -> Rule {
+    let row = ENTRIES.iter().find(|(name, _, _)| name.as_bytes() == entry);
+    row.map_or(
+        Rule::Refused,
+        |(_, of_own, of_others)| if own { *of_own } else { *of_others },
+    )
+}
+
+/// What an open(2) of a file of /proc gives.
+pub(super) enum Access {
+    /// The file.
+    File(Kind),
+    /// This text, to be read.
+    Text(Vec<u8>),
+    /// It is about one of the monitor's threads: the path is to be walked, so that `thread-self`
+    /// means the guest's.
+    Thread,
+}
+
+/// Where a link of /proc leads.
+pub(super) enum Link {
+    Text(Vec<u8>),
+    File(OwnedFd),
+}
+
+impl Service {
+    fn place(&self, fd: RawFd) -> Result<Place, Errno> {
+        let names = self.mounts.locate(self.proc(), fd)?.ok_or(Errno::EACCES)?;
+        Ok(place(names, sys::pid().to_string().as_bytes()))
+    }
+
+    /// Whether a file of /proc may be opened for reading or writing. `fd` is an O_PATH descriptor.
+    pub(super) fn proc_access(&self, fd: RawFd) -> Result<Access, Errno> {
+        let (own, names) = match self.place(fd)? {
+            // Reading it waits for messages.
+            Place::System(names) if names == [b"kmsg"] => return Ok(Access::File(Kind::Other)),
+            Place::System(_) => return Ok(Access::File(Kind::Regular)),
+            Place::Thread => return Ok(Access::Thread),
+            Place::Process(own, names) => (own, names),
+        };
+        let Some((entry, rest)) = names.split_first() else {
+            return Ok(Access::File(Kind::Regular));
+        };
+        match (rule(own, entry), rest) {
+            (Rule::Host, _) => Ok(Access::File(Kind::Regular)),
+            (Rule::Descriptors, []) => Ok(Access::File(Kind::Listing)),
+            (Rule::Descriptors, [number]) => {
+                self.guest_number(number)?;
+                Ok(Access::File(Kind::Regular))
+            }
+            (Rule::Text(text), []) => Ok(Access::Text(text(self))),
+            _ => Err(Errno::EACCES),
+        }
+    }
+
+    /// Where a link of /proc leads, for the guest. `link` is an O_PATH descriptor of the link.
+    pub(super) fn proc_link(&self, link: RawFd) -> Result<Link, Errno> {
+        let (own, names) = match self.place(link)? {
+            Place::System(names) => return Ok(Link::Text(system_link(link, &names)?)),
+            Place::Thread => return Err(Errno::EACCES),
+            Place::Process(own, names) => (own, names),
+        };
+        let (entry, rest) = names.split_first().ok_or(Errno::EACCES)?;
+        match (rule(own, entry), rest) {
+            (Rule::File(file), []) => file(self).map(Link::File),
+            (Rule::Descriptors, [number]) => {
+                let fd = self.guest_number(number)?;
+                let flags = libc::O_PATH | libc::O_CLOEXEC;
+                self.anew(fd, flags).map(|fd| Link::File(sys::own(fd)))
+            }
+            (Rule::Host, [name]) if own && entry == b"ns" => {
+                let path = [b"thread-self/ns/".as_slice(), name].concat();
+                let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+                names::open_path(self.proc(), &path, 0, 0).map(Link::File)
+            }
+            _ => Err(Errno::EACCES),
+        }
+    }
+
+    /// The text of a link of /proc, as readlink(2) tells it to the guest.
+    pub(super) fn proc_link_text(&self, link: RawFd) -> Result<Vec<u8>, Errno> {
+        let (own, names) = match self.place(link)? {
+            Place::System(names) => return system_link(link, &names),
+            Place::Thread => return Err(Errno::EACCES),
+            Place::Process(own, names) => (own, names),
+        };
+        let (entry, rest) = names.split_first().ok_or(Errno::EACCES)?;
+        match (rule(own, entry), rest) {
+            (Rule::File(_), []) if entry == b"exe" => Ok(self.executable_path.to_bytes().to_vec()),
+            (Rule::File(_), []) => sys::readlink(link, sys::EMPTY),
+            (Rule::Descriptors, [number]) => {
+                self.guest_number(number)?;
+                sys::readlink(link, sys::EMPTY)
+            }
+            (Rule::Host, _) => sys::readlink(link, sys::EMPTY),
+            _ => Err(Errno::EACCES),
+        }
+    }
+
+    /// The descriptor that an entry of /proc/self/fd names, if the guest can name it.
+    fn guest_number(&self, number: &[u8]) -> Result<RawFd, Errno> {
+        let fd = parse_number(number).ok_or(Errno::EACCES)?;
+        self.table.visible(fd).then_some(fd).ok_or(Errno::ENOENT)
+    }
+}
+
+/// The text of a link outside of the process directories. `thread-self` is of the thread that asks:
+/// the guest's, not the monitor's that serves it.
+fn system_link(link: RawFd, names: &[Vec<u8>]) -> Result<Vec<u8>, Errno> {
+    let text = sys::readlink(link, sys::EMPTY)?;
+    if names != [b"thread-self"] {
+        return Ok(text);
+    }
+    let pid = text.split(|byte| *byte == b'/').next().unwrap_or_default();
+    Ok([pid, b"/task/", pid].concat())
+}
+
+pub(super) fn parse_number(name: &[u8]) -> Option<RawFd> {
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// The open descriptors of this process.
+pub(super) fn open_numbers(proc: &OwnedFd) -> Result<Vec<RawFd>, Errno> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let dir = sys::own(sys::openat(proc.as_raw_fd(), c"thread-self/fd", flags, 0)?);
+    let mut numbers = Vec::new();
+    let mut entries = vec![0; 16 << 10];
+    loop {
+        let bytes = sys::getdents(dir.as_raw_fd(), &mut entries)?;
+        if bytes == 0 {
+            return Ok(numbers);
+        }
+        retain(&mut entries[..bytes], |name| {
+            numbers.extend(parse_number(name).filter(|fd| *fd != dir.as_raw_fd()));
+            true
+        });
+    }
+}
+
+/// Drops entries from what getdents64(2) wrote (struct linux_dirent64: record length at 16, name at
+/// 19); returns the bytes that are left.
+pub(super) fn retain(entries: &mut [u8], mut keep: impl FnMut(&[u8]) -> bool) -> usize {
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    let (mut from, mut to) = (0, 0);
+    while let Some(record) = entries.get(from..).filter(|rest| rest.len() > NAME) {
+        let length = usize::from(u16::from_ne_bytes([record[LENGTH], record[LENGTH + 1]]));
+        let Some(record) = record.get(..length).filter(|_| length > NAME) else {
+            break;
+        };
+        let name = record[NAME..]
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
+        if keep(name) {
+            entries.copy_within(from..from + length, to);
+            to += length;
+        }
+        from += length;
+    }
+    to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &str) -> Place {
+        place(
+            path.split('/')
+                .filter(|name| !name.is_empty())
+                .map(|name| name.into())
+                .collect(),
+            b"7",
+        )
+    }
+
+    #[test]
+    fn places() {
+        assert_eq!(at("meminfo"), Place::System(vec![b"meminfo".to_vec()]));
+        assert_eq!(at(""), Place::System(vec![]));
+        assert_eq!(at("7"), Place::Process(true, vec![]));
+        assert_eq!(at("8/mem"), Place::Process(false, vec![b"mem".to_vec()]));
+        assert_eq!(
+            at("7/task/7/mem"),
+            Place::Process(true, vec![b"mem".to_vec()])
+        );
+        assert_eq!(at("7/task"), Place::Process(true, vec![b"task".to_vec()]));
+        assert_eq!(at("7/task/9/status"), Place::Thread);
+    }
+
+    #[test]
+    fn an_entry_without_a_row_is_refused() {
+        assert!(matches!(rule(true, b"mem (deleted)"), Rule::Refused));
+        assert!(matches!(
+            rule(true, b"new_in_the_next_kernel"),
+            Rule::Refused
+        ));
+        assert!(ENTRIES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}

@@ -1,0 +1,196 @@
+//! Which function makes which call.
+
+use pinion_abi::calls::NUMBERS;
+
+use super::sys::Outcome;
+use super::{
+    descriptors, directories, entries, files, identity, links, open, processes, stats, waiting,
+    xattrs, Call,
+};
+
+pub(super) type Handler = fn(&mut Call) -> Outcome;
+
+/// Passes the call on as it was decoded. For calls that take no path, make no descriptor, do not
+/// block, and whose numbers are numbers to the host too.
+fn pass(call: &mut Call) -> Outcome {
+    call.make()
+}
+
+/// Every call of the host, by number.
+#[rustfmt::skip]
+pub(super) static HANDLERS: &[(u32, Handler)] = &[
+    (0, files::read),                  // read
+    (1, files::write),                 // write
+    (2, open::open),                   // open
+    (3, descriptors::close),           // close
+    (4, stats::stat),                  // stat
+    (5, pass),                         // fstat
+    (6, stats::lstat),                 // lstat
+    (7, waiting::poll),                // poll
+    (8, pass),                         // lseek
+    (16, pass),                        // ioctl
+    (17, files::pread),                // pread64
+    (18, files::pwrite),               // pwrite64
+    (19, files::read),                 // readv
+    (20, files::write),                // writev
+    (21, stats::access),               // access
+    (22, descriptors::pipe),           // pipe
+    (32, descriptors::make),           // dup
+    (33, descriptors::dup2),           // dup2
+    (35, pass),                        // nanosleep
+    (40, pass),                        // sendfile
+    (61, pass),                        // wait4
+    (62, pass),                        // kill
+    (63, pass),                        // uname
+    (72, descriptors::fcntl),          // fcntl
+    (73, pass),                        // flock
+    (74, pass),                        // fsync
+    (75, pass),                        // fdatasync
+    (76, stats::truncate),             // truncate
+    (77, pass),                        // ftruncate
+    (79, pass),                        // getcwd
+    (80, directories::chdir),             // chdir
+    (81, pass),                        // fchdir
+    (82, entries::rename),             // rename
+    (83, entries::mkdir),              // mkdir
+    (84, entries::rmdir),              // rmdir
+    (85, open::creat),                 // creat
+    (86, entries::link),               // link
+    (87, entries::unlink),             // unlink
+    (88, entries::symlink),            // symlink
+    (89, links::readlink),             // readlink
+    (90, stats::chmod),                // chmod
+    (91, pass),                        // fchmod
+    (92, stats::chown),                // chown
+    (93, pass),                        // fchown
+    (94, stats::lchown),               // lchown
+    (95, pass),                        // umask
+    (98, pass),                        // getrusage
+    (99, pass),                        // sysinfo
+    (100, pass),                       // times
+    (102, pass),                       // getuid
+    (104, pass),                       // getgid
+    (105, identity::change),           // setuid
+    (106, identity::change),           // setgid
+    (107, pass),                       // geteuid
+    (108, pass),                       // getegid
+    (109, pass),                       // setpgid
+    (110, pass),                       // getppid
+    (111, pass),                       // getpgrp
+    (112, pass),                       // setsid
+    (113, identity::change),           // setreuid
+    (114, identity::change),           // setregid
+    (115, pass),                       // getgroups
+    (116, identity::change),           // setgroups
+    (117, identity::change),           // setresuid
+    (118, pass),                       // getresuid
+    (119, identity::change),           // setresgid
+    (120, pass),                       // getresgid
+    (121, pass),                       // getpgid
+    (122, identity::change),           // setfsuid
+    (123, identity::change),           // setfsgid
+    (124, pass),                       // getsid
+    (125, processes::capget),          // capget
+    (126, identity::capset),           // capset
+    (132, stats::utime),               // utime
+    (133, entries::mknod),             // mknod
+    (137, stats::statfs),              // statfs
+    (138, pass),                       // fstatfs
+    (140, processes::priority),        // getpriority
+    (141, processes::priority),        // setpriority
+    (161, directories::chroot),            // chroot
+    (162, pass),                       // sync
+    (170, pass),                       // sethostname
+    (171, pass),                       // setdomainname
+    (187, pass),                       // readahead
+    (188, xattrs::by_path),            // setxattr
+    (189, xattrs::by_path),            // lsetxattr
+    (190, pass),                       // fsetxattr
+    (191, xattrs::by_path),            // getxattr
+    (192, xattrs::by_path),            // lgetxattr
+    (193, pass),                       // fgetxattr
+    (194, xattrs::by_path),            // listxattr
+    (195, xattrs::by_path),            // llistxattr
+    (196, pass),                       // flistxattr
+    (197, xattrs::by_path),            // removexattr
+    (198, xattrs::by_path),            // lremovexattr
+    (199, pass),                       // fremovexattr
+    (213, descriptors::make),          // epoll_create
+    (217, files::getdents64),          // getdents64
+    (221, pass),                       // fadvise64
+    (230, pass),                       // clock_nanosleep
+    (232, waiting::epoll_wait),        // epoll_wait
+    (233, pass),                       // epoll_ctl
+    (235, stats::utimes),              // utimes
+    (257, open::openat),               // openat
+    (258, entries::mkdirat),           // mkdirat
+    (259, entries::mknodat),           // mknodat
+    (260, stats::fchownat),            // fchownat
+    (261, stats::futimesat),           // futimesat
+    (262, stats::newfstatat),          // newfstatat
+    (263, entries::unlinkat),          // unlinkat
+    (264, entries::renameat),          // renameat
+    (265, entries::linkat),            // linkat
+    (266, entries::symlinkat),         // symlinkat
+    (267, links::readlinkat),          // readlinkat
+    (268, stats::fchmodat),            // fchmodat
+    (269, stats::faccessat),           // faccessat
+    (270, waiting::pselect6),          // pselect6
+    (271, waiting::ppoll),             // ppoll
+    (277, pass),                       // sync_file_range
+    (280, stats::utimensat),           // utimensat
+    (281, waiting::epoll_wait),        // epoll_pwait
+    (283, descriptors::make),          // timerfd_create
+    (285, pass),                       // fallocate
+    (286, pass),                       // timerfd_settime
+    (287, pass),                       // timerfd_gettime
+    (290, descriptors::make),          // eventfd2
+    (291, descriptors::make),          // epoll_create1
+    (292, descriptors::dup3),          // dup3
+    (293, descriptors::pipe),          // pipe2
+    (295, files::pread),               // preadv
+    (296, files::pwrite),              // pwritev
+    (306, pass),                       // syncfs
+    (316, entries::renameat2),         // renameat2
+    (318, files::getrandom),           // getrandom
+    (319, descriptors::make),          // memfd_create
+    (326, pass),                       // copy_file_range
+    (327, files::preadv2),             // preadv2
+    (328, files::pwritev2),            // pwritev2
+    (332, stats::statx),               // statx
+    (436, descriptors::close_range),   // close_range
+    (437, open::openat2),              // openat2
+    (439, stats::faccessat2),          // faccessat2
+    (452, stats::fchmodat2),           // fchmodat2
+];
+
+static BY_NUMBER: [Option<Handler>; NUMBERS] = {
+    let mut handlers: [Option<Handler>; NUMBERS] = [None; NUMBERS];
+    let mut at = 0;
+    while at < HANDLERS.len() {
+        handlers[HANDLERS[at].0 as usize] = Some(HANDLERS[at].1);
+        at += 1;
+    }
+    handlers
+};
+
+/// The function that makes a call.
+pub(super) fn handler(number: u32) -> Option<Handler> {
+    *BY_NUMBER.get(number as usize)?
+}
+
+#[cfg(test)]
+mod tests {
+    use pinion_abi::calls::{Way, CALLS};
+
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_host_has_a_handler() {
+        for call in CALLS {
+            let host = matches!(call.way, Way::Host(..));
+            assert_eq!(handler(call.number).is_some(), host, "{}", call.name);
+        }
+        assert!(HANDLERS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}
