@@ -29,7 +29,7 @@ const WIDE_CHECKS: Record<WideKind, (data: ReturnType<typeof _>) => ReturnType<t
 };
 
 function compiler(): Ajv {
-  const ajv = new Ajv({ messages: false, code: { source: true, esm: true } });
+  const ajv = new Ajv({ messages: false, inlineRefs: false, code: { source: true, esm: true } });
   ajv.addKeyword({
     keyword: WIDE,
     schemaType: 'string',
@@ -46,9 +46,45 @@ function compiler(): Ajv {
   return ajv;
 }
 
+/** A JSON schema as far as it is rewritten here. */
+interface Schema {
+  [keyword: string]: unknown;
+}
+
+/**
+ * The same schema with each section of the specification as a definition of its own: ajv then
+ * makes a function of each, and a start compiles only those that its config.json has.
+ */
+function withDefinitions(root: Schema): Schema {
+  const names = new Map<Schema, string>();
+  const $defs: Record<string, Schema> = {};
+  const rewritten = (schema: Schema): Schema => {
+    const { description: _description, $comment: _section, ...copy } = schema;
+    for (const keyword of ['properties', 'patternProperties']) {
+      const inner = Object.entries((copy[keyword] ?? {}) as Record<string, Schema>);
+      if (inner.length > 0) {
+        copy[keyword] = Object.fromEntries(inner.map(([name, value]) => [name, reference(value)]));
+      }
+    }
+    if (copy.items !== undefined) copy.items = reference(copy.items as Schema);
+    return copy;
+  };
+  const reference = (schema: Schema): Schema => {
+    if (schema.$comment === undefined) return rewritten(schema);
+    const known = names.get(schema);
+    const name = known ?? `section${names.size}`;
+    if (known === undefined) {
+      names.set(schema, name);
+      $defs[name] = rewritten(schema);
+    }
+    return { $ref: `#/$defs/${name}` };
+  };
+  return { ...rewritten(root), $defs };
+}
+
 export function generate(directory: string): void {
   const ajv = compiler();
-  ajv.addSchema(Config, 'config');
+  ajv.addSchema(withDefinitions({ ...Config }), 'config');
   const code = standalone.default(ajv, { config: 'config' });
   const shape = `export const configShape = ${JSON.stringify(shapeOf(Config))};\n`;
   mkdirSync(directory, { recursive: true });

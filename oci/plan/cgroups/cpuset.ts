@@ -1,16 +1,7 @@
 /** v1 cpusets start empty, and a group with an empty one admits no process (cpuset(7)). */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupWrite } from '../../launch-plan.ts';
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    // A directory that is still to be made has nothing in it.
-    return '';
-  }
-}
+import { readFile } from './files.ts';
 
 /**
  * Fills the empty cpusets on the way to a group with their parents' values, as runc does.
@@ -18,10 +9,10 @@ function read(path: string): string {
  */
 export function inheritedCpusets(mountpoint: string, directories: string[]): CgroupWrite[] {
   return ['cpuset.cpus', 'cpuset.mems'].flatMap((file) => {
-    let inherited = read(join(mountpoint, file));
+    let inherited = readFile(join(mountpoint, file));
     return directories.flatMap((directory) => {
       const path = join(directory, file);
-      const own = read(path);
+      const own = readFile(path);
       if (own !== '') {
         inherited = own;
         return [];

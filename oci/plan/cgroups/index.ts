@@ -1,5 +1,5 @@
 /** config-linux.md#control-groups: directories, files to write and directories to join. */
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupWrite, PlanCgroup } from '../../launch-plan.ts';
 import type { Config } from '../../spec/index.ts';
@@ -7,22 +7,14 @@ import { planError, propertyError } from '../errors.ts';
 import type { PlanOptions } from '../options.ts';
 import { inheritedCpusets } from './cpuset.ts';
 import { deviceWrites, filterRules, planDeviceRules } from './devices.ts';
+import { readFile } from './files.ts';
 import { LIMITS, type Limit, type Resources } from './limits.ts';
 import { ancestors, type Group, groupDirectories, isUnified } from './paths.ts';
 
 /** v2 calls two controllers by other names; the device filter and the freezer are no controllers. */
 const V2_NAMES: Readonly<Record<string, string>> = { blkio: 'io' };
 
-/** A file of the host's cgroup file system, or undefined where it is not there. */
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return undefined;
-  }
-}
-
-const words = (text: string | undefined): string[] => (text ?? '').split(/\s+/).filter(Boolean);
+const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
 
 const below = ({ hierarchy, directory }: Group): string[] => [
   ...ancestors(directory, hierarchy.mountpoint),
@@ -31,12 +23,13 @@ const below = ({ hierarchy, directory }: Group): string[] => [
 
 /** A group that someone else is using, or that would never run, is not taken over. */
 function checkFree({ directory }: Group): void {
-  const processes = words(read(join(directory, 'cgroup.procs'))).length;
+  if (!existsSync(directory)) return;
+  const processes = words(readFile(join(directory, 'cgroup.procs'))).length;
   if (processes > 0) {
     throw planError(`container's cgroup is not empty: ${processes} process(es) found`);
   }
-  const frozen = read(join(directory, 'freezer.state')) === 'FROZEN';
-  if (frozen || read(join(directory, 'cgroup.freeze')) === '1') {
+  const frozen = readFile(join(directory, 'freezer.state')) === 'FROZEN';
+  if (frozen || readFile(join(directory, 'cgroup.freeze')) === '1') {
     throw planError("container's cgroup unexpectedly frozen");
   }
 }
@@ -47,7 +40,7 @@ function limitWrites(limit: Limit, resources: Resources, groups: Group[], unifie
   const controller = unified ? (V2_NAMES[limit.controller] ?? limit.controller) : limit.controller;
   const group = groups.find(({ hierarchy }) =>
     unified
-      ? words(read(join(hierarchy.mountpoint, 'cgroup.controllers'))).includes(controller)
+      ? words(readFile(join(hierarchy.mountpoint, 'cgroup.controllers'))).includes(controller)
       : hierarchy.controllers.includes(controller),
   );
   const asked = (unified ? v2 : v1) ?? (unified ? v1 : v2);
@@ -83,7 +76,7 @@ function unifiedWrites(resources: Resources, group: Group | undefined): CgroupWr
 /** v2: every controller is switched on for the children of every group on the way. */
 function enableControllers({ hierarchy, directory }: Group): CgroupWrite[] {
   const { mountpoint } = hierarchy;
-  const controllers = words(read(join(mountpoint, 'cgroup.controllers')));
+  const controllers = words(readFile(join(mountpoint, 'cgroup.controllers')));
   return [mountpoint, ...ancestors(directory, mountpoint)].flatMap((parent) =>
     controllers.map((controller) => ({
       path: join(parent, 'cgroup.subtree_control'),
