@@ -1,0 +1,145 @@
+/**
+ * Compares Pinion with its peers in one interleaved run: `node bench/main.ts [ROUNDS]`. Prints
+ * ratios; every sample goes to build/bench/results.json. A peer that fails fails the comparison.
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Bundles } from './bundles.ts';
+import { measureIdle } from './idle.ts';
+import { readMachine } from './machine.ts';
+import {
+  commandOf,
+  findRuntimes,
+  NATIVE,
+  output,
+  type Runtime,
+  type Workload,
+  wallTime,
+} from './runtimes.ts';
+import { percentile, Samples } from './statistics.ts';
+
+const HOME = join(import.meta.dirname, '..');
+const DIRECTORY = join(HOME, 'build/bench');
+
+interface Measure {
+  name: string;
+  args: readonly string[];
+  unit: string;
+  /** Wall time of the whole run, or the number that the program prints. */
+  by: 'wall time' | 'program';
+  native: boolean;
+  /** How many of ten rounds measure this. */
+  share: number;
+}
+
+const MEASURES: readonly Measure[] = [
+  { name: 'run true', args: ['/bin/true'], unit: 'ms', by: 'wall time', native: false, share: 10 },
+  { name: 'getpid', args: ['/bin/getpid'], unit: 'ns', by: 'program', native: true, share: 3 },
+  { name: 'pread 4 KiB', args: ['/bin/pread'], unit: 'ns', by: 'program', native: true, share: 3 },
+  { name: 'fresh page', args: ['/bin/touch'], unit: 'ns', by: 'program', native: true, share: 3 },
+  { name: 'computing', args: ['/bin/compute'], unit: 'ns', by: 'program', native: true, share: 3 },
+  {
+    name: 'sha256 256 MiB',
+    args: ['/bin/sha256sum', '/data'],
+    unit: 'ms',
+    by: 'wall time',
+    native: true,
+    share: 2,
+  },
+];
+
+const scratch = { directory: DIRECTORY };
+const samples = new Samples();
+const failures = new Set<string>();
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function sample({ name, by }: Measure, runtime: Runtime, work: Workload): void {
+  try {
+    const command = commandOf(runtime, work, scratch);
+    const value = by === 'program' ? Number(output(command)) : wallTime(command, scratch);
+    samples.add(name, runtime.name, value);
+  } catch (error) {
+    failures.add(`${name}: ${runtime.name}: ${String(error).split('\n')[0]}`);
+  }
+}
+
+function table(runtimes: readonly Runtime[]): void {
+  say(['measure', 'runtime', 'n', 'p50', 'p95', '', 'pinion/this'].map(cell).join(''));
+  for (const { name, unit } of MEASURES) {
+    const ours = percentile(samples.get(name, 'pinion'), 0.5);
+    for (const runtime of [...runtimes, NATIVE]) {
+      const values = samples.get(name, runtime.name);
+      if (values.length === 0) continue;
+      const p50 = percentile(values, 0.5);
+      const numbers = [p50, percentile(values, 0.95)].map((value) => value.toFixed(2));
+      const ratio = runtime.name === 'pinion' ? '' : (ours / p50).toFixed(2);
+      const columns = [name, runtime.name, String(values.length), ...numbers, unit, ratio];
+      say(columns.map(cell).join('').trimEnd());
+    }
+  }
+}
+
+function cell(text: string, column: number): string {
+  return column < 2 ? text.padEnd(16) : `${text.padStart(column === 5 ? 3 : 10)} `;
+}
+
+async function main(): Promise<void> {
+  const rounds = Number(process.argv[2] ?? 30);
+  mkdirSync(DIRECTORY, { recursive: true });
+  const machine = readMachine();
+  say(
+    `${machine.kind} machine: ${machine.kvm}, ${machine.cpus} x ${machine.cpu}, ${machine.linux}`,
+  );
+  const runtimes = findRuntimes();
+  const bundles = new Bundles(DIRECTORY);
+  const works = MEASURES.map((measure) => ({
+    measure,
+    work: {
+      bundle: bundles.bundle(measure.name.replaceAll(' ', '-'), measure.args),
+      rootfs: bundles.rootfs,
+      args: measure.args,
+    },
+  }));
+
+  for (let round = 0; round < rounds; round++) {
+    for (const { measure, work } of works) {
+      if ((round * measure.share) % 10 >= measure.share) continue;
+      const compared = measure.native ? [...runtimes, NATIVE] : runtimes;
+      for (const runtime of compared) sample(measure, runtime, work);
+    }
+    // The part of each run that is the command line's: a command that does nothing else.
+    const list = [join(HOME, 'bin/pinion'), '--root', join(DIRECTORY, 'empty'), 'list'];
+    samples.add('command line', 'pinion', wallTime(list, scratch));
+  }
+  table(runtimes);
+
+  const commandLine = percentile(samples.get('command line', 'pinion'), 0.5);
+  const run = percentile(samples.get('run true', 'pinion'), 0.5);
+  const share = ((100 * commandLine) / run).toFixed(0);
+  say(`\nof run true, the command line takes ${commandLine.toFixed(1)} ms (${share} %)`);
+
+  const idleBundle = bundles.bundle('idle', ['/bin/sleep', '60']);
+  for (const runtime of runtimes) {
+    try {
+      const root = join(DIRECTORY, `state-${runtime.name}`);
+      const { memory, cpu } = await measureIdle(runtime, idleBundle, root);
+      samples.add('idle memory', runtime.name, memory);
+      samples.add('idle CPU', runtime.name, cpu);
+      say(`idle ${runtime.name}: ${memory.toFixed(2)} MiB PSS, ${cpu.toFixed(1)} % CPU`);
+    } catch (error) {
+      failures.add(`idle: ${String(error).split('\n')[0]}`);
+    }
+  }
+
+  const results = join(DIRECTORY, 'results.json');
+  writeFileSync(results, JSON.stringify({ machine, samples, failures: [...failures] }));
+  say(`samples in ${results}`);
+  for (const failure of failures) say(`FAILED ${failure}`);
+  process.exitCode = failures.size === 0 ? 0 : 1;
+}
+
+void main();
