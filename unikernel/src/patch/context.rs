@@ -6,7 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::decode::{decode, Flow, Insn, Space};
+use super::decode::decode;
+use super::insn::{Flow, Insn, Space};
 
 /// How far before the address decoding begins, in bytes. Covers the reach of a rel8 branch.
 const REACH: usize = 192;

@@ -8,7 +8,8 @@
 //! [`Site::is_evident`] are for patching; the others wait for their first trap, which proves that they are code.
 
 mod context;
-pub mod decode;
+mod decode;
+mod insn;
 mod opcodes;
 mod region;
 mod scan;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::scan::Kind;
-use super::trampoline::PlanError;
+use super::trampoline::{Patch, PlanError};
 
 /// Instructions of one span, the site, and the jump back.
 pub const MARKS: usize = 12;
@@ -143,6 +143,17 @@ impl TrampolineRegion {
     pub fn restart(&self, back: u64) -> u64 {
         let site = self.original(back).unwrap_or(back).wrapping_sub(2);
         self.relocated(site).unwrap_or(site)
+    }
+
+    /// Takes back the last plan, whose bytes could not be written.
+    pub fn undo(&mut self, patch: &Patch) {
+        if self
+            .entries
+            .last()
+            .is_some_and(|entry| entry.text == patch.at)
+        {
+            self.used = self.entries.pop().map_or(self.used, |entry| entry.at);
+        }
     }
 
     /// The site at address `site` has a trampoline already: what trapped there was a jump to its own bytes.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::context::{around, relocatable, Context, Placed};
-use super::decode::{Flow, Insn, Space};
+use super::insn::{Flow, Insn, Space};
 use super::search::{far_branches, syscall_and_cpuid};
 
 /// `jmp rel32`.

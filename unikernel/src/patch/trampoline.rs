@@ -10,7 +10,8 @@
 use core::fmt;
 
 use super::context::Placed;
-use super::decode::{decode, Flow, Insn};
+use super::decode::decode;
+use super::insn::{Flow, Insn};
 use super::region::{Entry, Mark, TrampolineRegion, MARKS};
 use super::scan::{Kind, Site, Span, JUMP, MAX_SPAN};
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::elf::samples;
-use crate::patch::decode::{decode, DecodeError, Flow, Insn, MAX_LENGTH};
+use crate::patch::decode::{decode, MAX_LENGTH};
+use crate::patch::insn::{DecodeError, Flow, Insn};
 
 #[derive(Default)]
 struct Agreement {

@@ -6,3 +6,4 @@ mod execute;
 mod machine;
 mod program;
 mod scan;
+mod snippet;

@@ -1,7 +1,9 @@
 //! Whole programs, patched in their files, do on Linux what they did before.
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -103,10 +105,18 @@ fn patched(path: &Path) -> Patched {
 }
 
 fn run(program: &Path, arguments: &[&str]) -> Output {
-    // The same name, which busybox goes by.
-    let mut command = Command::new(program);
-    std::os::unix::process::CommandExt::arg0(&mut command, "busybox");
-    command.args(arguments).output().unwrap()
+    loop {
+        // The same name, which busybox goes by.
+        match Command::new(program)
+            .arg0("busybox")
+            .args(arguments)
+            .output()
+        {
+            // Another test's fork still holds the new file open for writing.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
 }
 
 fn compare(path: &Path, runs: &[&[&str]]) {
