@@ -34,7 +34,7 @@ export class Bundles {
     const config = defaultConfig('1.0.2', undefined) as Record<string, object>;
     const json = {
       ...config,
-      process: { ...config['process'], terminal: false, args },
+      process: { ...config.process, terminal: false, args },
       root: { path: this.rootfs, readonly: true },
     };
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(json));
