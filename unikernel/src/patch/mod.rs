@@ -7,6 +7,12 @@
 //! A text segment may hold data that looks like a site. So when a segment is mapped, only sites that are
 //! [`Site::is_evident`] are for patching; the others wait for their first trap, which proves that they are code.
 
+//!
+//! What is not seen: an indirect branch (a jump table, a stored code address) to an instruction inside a span other
+//! than its first. Spans are as short as can be for that reason, three in four hold one instruction only,
+//! and the bytes behind the jump are `int3`: a thread that arrives there goes on at
+//! [`TrampolineRegion::relocated`] of its address.
+
 mod context;
 mod decode;
 mod insn;
