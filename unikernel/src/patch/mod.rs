@@ -1,12 +1,11 @@
 //! Detours around `syscall` and `cpuid`, which cost microseconds when they leave the guest.
 //!
-//! [`sites`] or [`plain_sites`] (a whole segment, when it is mapped) or [`site_at`] (one site, when it traps) say which bytes of the
-//! text a jump can replace; [`plan`] lays out that jump and its trampoline in a [`TrampolineRegion`] within
+//! [`sites`] or [`plain_sites`] (a whole segment, when it is mapped) or [`site_at`] (one site, when it
+//! traps) say which bytes of the text a jump can replace; [`plan`] lays out that jump and its trampoline in a [`TrampolineRegion`] within
 //! 2 GiB; [`apply`] writes both.
 //!
 //! A text segment may hold data that looks like a site. So when a segment is mapped, only sites that are
 //! [`Site::is_evident`] are for patching; the others wait for their first trap, which proves that they are code.
-
 //!
 //! What is not seen: an indirect branch (a jump table, a stored code address) to an instruction inside a span other
 //! than its first. Spans are as short as can be for that reason, three in four hold one instruction only,
