@@ -53,8 +53,6 @@ const RUNC_TEXTS = {
   ERR_PINION_PAUSED: 'cannot start a container in the paused state',
   ERR_PINION_INIT_DEAD: 'container process is already dead',
   ERR_PINION_INIT_ALIVE: 'container init still running',
-  ERR_PINION_CONSOLE_NEEDED:
-    'cannot allocate tty if runc will detach without setting console socket',
   ERR_PINION_CONSOLE_UNUSED: 'cannot use console socket if runc will not detach or allocate tty',
 } as const satisfies Record<ErrorCode, string>;
 

@@ -62,14 +62,16 @@ export async function createContainer(
   const store = new StateStore(ctx.root);
   const native = new Native(ctx.addon);
   const config = readBundle(options.bundle, ctx.log);
-  checkTerminal(config, options, mode);
   const plan = planOf(ctx, config, options, mode, store.execFifo(options.id));
-  checkCgroups(plan);
+  checkConsole(config, options, mode);
   const record = newRecord(ctx, config, options, plan);
 
   const lock = await claim(native, store, record.id);
   const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {} };
   try {
+    checkCgroups(plan);
+    // Only now are they its own, to be emptied and removed.
+    record.cgroups = cgroupPaths(plan);
     store.write(record);
     makeExecFifo(native, plan);
     const init = await launchInit(launch, plan, mode.onInit);
@@ -85,15 +87,10 @@ export async function createContainer(
   }
 }
 
-/** runc's rules, which engines rely on, for who may serve a terminal. */
-function checkTerminal({ process }: Config, { consoleSocket }: CreateOptions, mode: CreateMode) {
-  const terminal = process?.terminal ?? false;
-  if (terminal && mode.detach && consoleSocket === undefined) {
-    throw runcError('ERR_PINION_CONSOLE_NEEDED');
-  }
-  if (consoleSocket !== undefined && !(terminal && mode.detach)) {
-    throw runcError('ERR_PINION_CONSOLE_UNUSED');
-  }
+/** runc's rule for who may serve a terminal. */
+function checkConsole({ process }: Config, { consoleSocket }: CreateOptions, mode: CreateMode) {
+  const served = process?.terminal === true && mode.detach;
+  if (consoleSocket !== undefined && !served) throw runcError('ERR_PINION_CONSOLE_UNUSED');
 }
 
 function planOf(
@@ -151,7 +148,7 @@ function newRecord(
     creator: identify(ctx.pid) ?? null,
     init: null,
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
-    cgroups: cgroupPaths(plan),
+    cgroups: [],
     hooks: {
       poststart: config.hooks?.poststart ?? [],
       poststop: config.hooks?.poststop ?? [],

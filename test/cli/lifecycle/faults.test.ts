@@ -22,7 +22,7 @@ async function haltedAt(step: string): Promise<Halted> {
   const container = new Container({
     edit: (config, base) => {
       // The hook itself ends when its input ends or its caller kills it.
-      const script = `cat > ${base}/state; echo $$ > ${base}/hook; exec sleep 20`;
+      const script = `cat > ${base}/state; echo $$ > ${base}/pid; mv ${base}/pid ${base}/hook; exec sleep 20`;
       config.hooks = { [step]: [{ path: '/bin/sh', args: ['sh', '-c', script] }] };
     },
   });
@@ -37,11 +37,13 @@ async function haltedAt(step: string): Promise<Halted> {
 
 /** Hooks are the host's programs: a runtime that is killed cannot end them. */
 function endHook({ container }: Halted): void {
-  try {
-    process.kill(Number(readFileSync(join(container.base, 'hook'), 'utf8')), 'SIGKILL');
-  } catch {
-    // It is dead.
-  }
+  killProcess(Number(readFileSync(join(container.base, 'hook'), 'utf8')));
+}
+
+/** Ids that are no process's would mean groups of processes, this one's among them. */
+function killProcess(pid: number): void {
+  expect(pid).toBeGreaterThan(1);
+  process.kill(pid, 'SIGKILL');
 }
 
 async function deleted(container: Container): Promise<void> {
@@ -81,7 +83,7 @@ describe.each(STEPS)('at %s', (step) => {
 
   test('kill -9 of the init makes create fail at once and leave nothing', async () => {
     const { container, ended, init } = await haltedAt(step);
-    process.kill(init, 'SIGKILL');
+    killProcess(init);
     const { status, stderr } = await ended;
     expect(status).toBe(1);
     expect(stderr.match(/level=error/g)).toHaveLength(1);
@@ -94,7 +96,7 @@ describe.each(STEPS)('at %s', (step) => {
     const children = `/proc/${command.pid}/task/${command.pid}/children`;
     for (const pid of readFileSync(children, 'utf8').trim().split(' ')) {
       if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('launch')) {
-        process.kill(Number(pid), 'SIGKILL');
+        killProcess(Number(pid));
       }
     }
     expect(await ended).toMatchObject({ status: 1 });
@@ -150,7 +152,7 @@ test.each(['created', 'running'])('kill -9 of the init when %s', async (status) 
   const container = new Container();
   await container.create();
   if (status === 'running') await container.start();
-  process.kill((await container.state()).pid, 'SIGKILL');
+  killProcess((await container.state()).pid);
   await expect.poll(async () => (await container.state()).status).toBe('stopped');
   expect(await container.pinion('start', container.id)).toMatchObject({
     status: 1,
@@ -219,8 +221,9 @@ test('processes left in the cgroup are killed', async () => {
     .map((controllers) => `/sys/fs/cgroup/${controllers}/${container.id}/cgroup.procs`)
     .filter((path) => existsSync(path));
   expect(groups).not.toEqual([]);
-  const join_ = groups.map((path) => `echo $$ > ${path}`).join('; ');
-  execFileSync('sh', ['-c', `(${join_}; exec sleep 60) >/dev/null 2>&1 &`]);
+  // 0 is whoever writes it.
+  const joins = groups.map((path) => `echo 0 > ${path}`).join('; ');
+  execFileSync('sh', ['-c', `(${joins}; exec sleep 60 >/dev/null 2>&1) &`], { stdio: 'ignore' });
   await expect.poll(() => readFileSync(groups[0] ?? '', 'utf8').split('\n').length).toBe(3);
   await deleted(container);
 });
