@@ -15,7 +15,7 @@ const CHECKS: readonly Check[] = [
   { name: 'types', command: ['node_modules/.bin/tsc'] },
   { name: 'dead exports and dependencies', command: ['node_modules/.bin/knip'] },
   { name: 'spelling', command: ['codespell'] },
-  { name: 'format of Rust', command: ['bin/cargo', 'fmt', '--check'] },
+  { name: 'format of Rust', command: ['bin/cargo', 'fmt', '--', '--check', '-l'] },
   {
     name: 'lint of Rust',
     command: ['bin/cargo', 'clippy', '--quiet', '--all-targets', '--', '--deny', 'warnings'],

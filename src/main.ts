@@ -86,7 +86,7 @@ function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {
 
 /** The state directory: `--root`, or one for root or for a user, as runc(8) has it. */
 function stateRoot(given: string | undefined, { cwd, env, euid }: Caller): string {
-  const runtimeDir = env['XDG_RUNTIME_DIR'];
+  const runtimeDir = env.XDG_RUNTIME_DIR;
   const root =
     given !== undefined
       ? resolve(cwd, given)
