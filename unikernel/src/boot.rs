@@ -67,7 +67,11 @@ pub extern "C" fn start() -> ! {
     }
     // SAFETY: the private area of this vCPU, used by nobody else; called once, first of all.
     unsafe {
-        per_cpu::fill(PER_CPU, entry::exception_stubs as *const () as u64, entry::STUB_BYTES);
+        per_cpu::fill(
+            PER_CPU,
+            entry::exception_stubs as *const () as u64,
+            entry::STUB_BYTES,
+        );
         memory::start(info.memory_bytes, info.memory_limit);
     }
     let Some(stack) = memory::allocate_pages(KERNEL_STACK_PAGES) else {

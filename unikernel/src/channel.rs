@@ -33,9 +33,15 @@ impl Owned {
         loop {
             let used = USED.load(Ordering::Relaxed);
             let index = used.trailing_ones() as usize;
-            assert!(index < SLOTS, "more requests under way than the channel has slots");
+            assert!(
+                index < SLOTS,
+                "more requests under way than the channel has slots"
+            );
             let now = used | 1 << index;
-            if USED.compare_exchange(used, now, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if USED
+                .compare_exchange(used, now, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 return Owned { index };
             }
         }
@@ -94,7 +100,9 @@ impl Owned {
     /// Has the vCPU's own thread serve this slot.
     fn leave(&self) {
         loop {
-            header().direct.store(self.index as u32 + 1, Ordering::Relaxed);
+            header()
+                .direct
+                .store(self.index as u32 + 1, Ordering::Relaxed);
             // SAFETY: as in `wait`.
             unsafe { entry::out_serve() };
             if self.slot().state.load(Ordering::Acquire) == state::DONE {

@@ -11,7 +11,22 @@ use crate::boot;
 
 /// Leaves whose answer depends on ecx (Intel SDM 2A, CPUID).
 fn is_indexed(leaf: u32) -> bool {
-    matches!(leaf, 0x4 | 0x7 | 0xb | 0xd | 0xf | 0x10 | 0x12 | 0x14 | 0x17 | 0x18 | 0x1d | 0x1e | 0x1f | 0x8000_001d)
+    matches!(
+        leaf,
+        0x4 | 0x7
+            | 0xb
+            | 0xd
+            | 0xf
+            | 0x10
+            | 0x12
+            | 0x14
+            | 0x17
+            | 0x18
+            | 0x1d
+            | 0x1e
+            | 0x1f
+            | 0x8000_001d
+    )
 }
 
 /// Called by the entry code for a detoured `cpuid`.
@@ -31,9 +46,8 @@ fn find(leaf: u32, subleaf: u32) -> CpuidLeaf {
     // entry lock once there are several).
     let (count, known) = unsafe { (&mut (*info).cpuid_count, &mut (*info).cpuid) };
     let kept = (*count as usize).min(CPUID_LEAVES);
-    let matches = |entry: &&CpuidLeaf| {
-        entry.leaf == leaf && (entry.indexed == 0 || entry.subleaf == subleaf)
-    };
+    let matches =
+        |entry: &&CpuidLeaf| entry.leaf == leaf && (entry.indexed == 0 || entry.subleaf == subleaf);
     if let Some(entry) = known[..kept].iter().find(matches) {
         return *entry;
     }

@@ -92,7 +92,12 @@ unsafe extern "C" fn memset(to: *mut u8, value: i32, bytes: usize) -> *mut u8 {
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, bytes: usize) -> i32 {
     for index in 0..bytes {
         // SAFETY: the caller vouches for both.
-        let (a, b) = unsafe { (left.add(index).read_volatile(), right.add(index).read_volatile()) };
+        let (a, b) = unsafe {
+            (
+                left.add(index).read_volatile(),
+                right.add(index).read_volatile(),
+            )
+        };
         if a != b {
             return i32::from(a) - i32::from(b);
         }

@@ -59,7 +59,12 @@ pub struct Signals {
 }
 
 pub static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
-    actions: [Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; LAST as usize + 1],
+    actions: [Action {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    }; LAST as usize + 1],
     blocked: 0,
     stack: [0, 2, 0],
 });

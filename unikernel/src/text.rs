@@ -32,7 +32,9 @@ pub fn prepare(start: u64, bytes: u64) {
         return;
     }
     let mut space = SPACE.lock();
-    let Some(text) = view(&mut space, start, start + bytes) else { return };
+    let Some(text) = view(&mut space, start, start + bytes) else {
+        return;
+    };
     let sites: Vec<Site> = patch::sites(text, &[])
         .into_iter()
         .filter(|site| site.is_evident() && site.span.is_ok())
@@ -44,7 +46,9 @@ pub fn prepare(start: u64, bytes: u64) {
     let mut run: Option<(u64, u64)> = None;
     for site in &sites {
         let page = (start + site.at as u64) & !(PAGE - 1);
-        let Ok((physical, _)) = space.translate(page, Access::Execute) else { continue };
+        let Ok((physical, _)) = space.translate(page, Access::Execute) else {
+            continue;
+        };
         run = match run {
             Some((from, to)) if physical < to && physical >= from => Some((from, to)),
             Some((from, to)) if physical == to => Some((from, to + PAGE)),
@@ -83,14 +87,18 @@ pub fn trapped(back: u64) {
 
 fn try_patch(at: u64) -> bool {
     let mut space = SPACE.lock();
-    let Some(area) = space.areas.find(at).copied() else { return false };
+    let Some(area) = space.areas.find(at).copied() else {
+        return false;
+    };
     let executable = area.protection & PROT_EXEC != 0 && area.protection & 2 == 0;
     if !executable || area.backing == Backing::Kernel {
         return false;
     }
     let start = at.saturating_sub(2 * WINDOW).max(area.start);
     let end = (at + 2 * WINDOW).min(area.end);
-    let Some(text) = view(&mut space, start, end) else { return false };
+    let Some(text) = view(&mut space, start, end) else {
+        return false;
+    };
     let offset = (at - start) as usize;
     let window = offset.saturating_sub(WINDOW as usize)..offset + WINDOW as usize;
     let mut regions = REGIONS.lock();
@@ -110,7 +118,10 @@ fn try_patch(at: u64) -> bool {
 /// Where a program goes on that the kernel would return to inside a patched span.
 pub fn relocated(rip: u64) -> u64 {
     let regions = REGIONS.lock();
-    regions.iter().find_map(|region| region.relocated(rip)).unwrap_or(rip)
+    regions
+        .iter()
+        .find_map(|region| region.relocated(rip))
+        .unwrap_or(rip)
 }
 
 /// The program changes or unmaps its text at `start..end`.
@@ -139,7 +150,9 @@ fn apply(
     text: &[u8],
     base: u64,
 ) -> bool {
-    let patch = regions.iter_mut().find_map(|region| patch::plan(site, text, base, region).ok());
+    let patch = regions
+        .iter_mut()
+        .find_map(|region| patch::plan(site, text, base, region).ok());
     let patch = patch.or_else(|| {
         let mut region = make_region(space, base)?;
         let patch = patch::plan(site, text, base, &mut region).ok();
@@ -184,10 +197,22 @@ fn make_region(space: &mut AddressSpace, text: u64) -> Option<TrampolineRegion> 
     })?;
     let end = start + REGION;
     let protection = PROT_READ | PROT_EXEC;
-    space.areas.insert(Area { start, end, protection, backing: Backing::Kernel, faults: 0 });
+    space.areas.insert(Area {
+        start,
+        end,
+        protection,
+        backing: Backing::Kernel,
+        faults: 0,
+    });
     // The first page now; the others when it is full.
     let pages = memory::allocate_pages((REGION / PAGE) as usize)?;
-    space.map_physical(start, pages, (REGION / PAGE) as usize, protection, table::FOREIGN)?;
+    space.map_physical(
+        start,
+        pages,
+        (REGION / PAGE) as usize,
+        protection,
+        table::FOREIGN,
+    )?;
     let slots = TrampolineRegion::slots(
         entry::patched_call as *const () as u64,
         entry::patched_cpuid as *const () as u64,

@@ -20,12 +20,23 @@ pub fn map(space: &mut AddressSpace) -> u64 {
     if bytes == 0 {
         return 0;
     }
-    let Some(start) = space.areas.find_free(bytes, PAGE, space.top) else { return 0 };
+    let Some(start) = space.areas.find_free(bytes, PAGE, space.top) else {
+        return 0;
+    };
     let protection = PROT_READ | PROT_EXEC;
-    let area = Area { start, end: start + bytes, protection, backing: Backing::Kernel, faults: 0 };
+    let area = Area {
+        start,
+        end: start + bytes,
+        protection,
+        backing: Backing::Kernel,
+        faults: 0,
+    };
     space.areas.insert(area);
     let pages = (bytes / PAGE) as usize;
-    if space.map_physical(start, VDSO_PHYSICAL, pages, protection, table::FOREIGN).is_none() {
+    if space
+        .map_physical(start, VDSO_PHYSICAL, pages, protection, table::FOREIGN)
+        .is_none()
+    {
         return 0;
     }
     let image = start + info.vdso_image;
@@ -62,7 +73,12 @@ pub fn clock_gettime(clock: i32) -> Option<[i64; 2]> {
 fn number<const N: usize>(elf: &[u8], at: u64) -> Option<u64> {
     let at = usize::try_from(at).ok()?;
     let field = elf.get(at..at.checked_add(N)?)?;
-    Some(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Some(
+        field
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+    )
 }
 
 /// The offset of a dynamic symbol, by the section headers (elf(5)).

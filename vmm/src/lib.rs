@@ -1,8 +1,11 @@
 //! The monitor: becomes a container's init process and runs its program in a KVM microVM.
 
+pub mod bare;
 pub mod calls;
 pub mod container;
 pub mod control;
 pub mod errno;
 pub mod exit;
+pub mod kvm;
+pub mod machine;
 pub mod plan;

@@ -2,14 +2,15 @@
 //!
 //! - `pinion-vmm launch --control-fd N` launches one container, as the control socket says.
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
+//! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
 //! - `pinion-vmm --version`
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use pinion_vmm::container;
+use pinion_vmm::{bare, container};
 
-const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | --version";
+const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
             },
             Err(_) => fail(&format!("--pid {pid}: not a process id")),
         },
+        ["guest", "--kernel", kernel, ref program @ ..] if !program.is_empty() => {
+            bare::run(kernel, program)
+        }
         ["--version"] => {
             println!("pinion-vmm version {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

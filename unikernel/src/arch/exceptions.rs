@@ -4,9 +4,7 @@ use core::sync::atomic::Ordering;
 
 use pinion_abi::layout::{PER_CPU, USER_END};
 
-use super::entry::{
-    user_copy_access, user_copy_fixup, user_string_access, user_string_fixup,
-};
+use super::entry::{user_copy_access, user_copy_fixup, user_string_access, user_string_fixup};
 use super::per_cpu::variables;
 use super::Frame;
 use crate::boot;
@@ -45,17 +43,57 @@ pub extern "C" fn exception(frame: &mut Frame) {
         PAGE_FAULT => match serve(frame.error, address) {
             Ok(()) => return,
             Err(Fault::NoMemory) => return signals::out_of_memory(),
-            Err(Fault::Unmapped) => Cause { signal: Signal::SEGV, code: 1, address },
-            Err(Fault::Denied) => Cause { signal: Signal::SEGV, code: 2, address },
+            Err(Fault::Unmapped) => Cause {
+                signal: Signal::SEGV,
+                code: 1,
+                address,
+            },
+            Err(Fault::Denied) => Cause {
+                signal: Signal::SEGV,
+                code: 2,
+                address,
+            },
         },
-        DIVIDE => Cause { signal: Signal::FPE, code: 1, address },
-        X87 | SIMD => Cause { signal: Signal::FPE, code: 3, address },
-        DEBUG => Cause { signal: Signal::TRAP, code: 1, address },
-        BREAKPOINT => Cause { signal: Signal::TRAP, code: 0x80, address: 0 },
-        INVALID_OPCODE => Cause { signal: Signal::ILL, code: 2, address },
-        ALIGNMENT => Cause { signal: Signal::BUS, code: 1, address: 0 },
-        OVERFLOW => Cause { signal: Signal::SEGV, code: 0x80, address: 0 },
-        _ => Cause { signal: Signal::SEGV, code: 0x80, address: 0 },
+        DIVIDE => Cause {
+            signal: Signal::FPE,
+            code: 1,
+            address,
+        },
+        X87 | SIMD => Cause {
+            signal: Signal::FPE,
+            code: 3,
+            address,
+        },
+        DEBUG => Cause {
+            signal: Signal::TRAP,
+            code: 1,
+            address,
+        },
+        BREAKPOINT => Cause {
+            signal: Signal::TRAP,
+            code: 0x80,
+            address: 0,
+        },
+        INVALID_OPCODE => Cause {
+            signal: Signal::ILL,
+            code: 2,
+            address,
+        },
+        ALIGNMENT => Cause {
+            signal: Signal::BUS,
+            code: 1,
+            address: 0,
+        },
+        OVERFLOW => Cause {
+            signal: Signal::SEGV,
+            code: 0x80,
+            address: 0,
+        },
+        _ => Cause {
+            signal: Signal::SEGV,
+            code: 0x80,
+            address: 0,
+        },
     };
     signals::raise_fault(frame, &cause);
 }
@@ -77,8 +115,14 @@ fn serve(error: u64, address: u64) -> Result<(), Fault> {
 /// The kernel itself may fault only where it copies from or to the program's memory.
 fn in_kernel(frame: &mut Frame, address: u64) {
     let fixups = [
-        (user_copy_access as *const () as u64, user_copy_fixup as *const () as u64),
-        (user_string_access as *const () as u64, user_string_fixup as *const () as u64),
+        (
+            user_copy_access as *const () as u64,
+            user_copy_fixup as *const () as u64,
+        ),
+        (
+            user_string_access as *const () as u64,
+            user_string_fixup as *const () as u64,
+        ),
     ];
     let fixup = fixups.iter().find(|(access, _)| *access == frame.rip);
     match fixup {

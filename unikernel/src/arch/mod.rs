@@ -9,7 +9,9 @@ pub use frame::Frame;
 
 /// Makes this vCPU forget the translations of what was unmapped or protected.
 pub fn flush() {
-    crate::boot::counters().tlb_flushes.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+    crate::boot::counters()
+        .tlb_flushes
+        .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
     // SAFETY: the breakpoint's stub reloads cr3 and returns; all registers survive.
     unsafe { entry::flush_translations() };
 }

@@ -71,7 +71,10 @@ pub struct Elf {
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Result<u64, ElfError> {
     let field = bytes.get(at..at + N).ok_or(ElfError::Truncated)?;
-    Ok(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Ok(field
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 impl Elf {
@@ -154,7 +157,10 @@ impl Elf {
                 self.segments.push(segment);
             }
             INTERPRETER => {
-                if bytes < 2 || bytes > PAGE || offset.checked_add(bytes).is_none_or(|end| end > file) {
+                if bytes < 2
+                    || bytes > PAGE
+                    || offset.checked_add(bytes).is_none_or(|end| end > file)
+                {
                     return Err(ElfError::Truncated);
                 }
                 self.interpreter = Some((offset, bytes));
@@ -166,8 +172,14 @@ impl Elf {
     }
 
     fn check(&self, segment: &Segment, file: u64) -> Result<(), ElfError> {
-        let end = segment.address.checked_add(segment.memory_bytes).ok_or(ElfError::BadSegment)?;
-        let file_end = segment.offset.checked_add(segment.file_bytes).ok_or(ElfError::BadSegment)?;
+        let end = segment
+            .address
+            .checked_add(segment.memory_bytes)
+            .ok_or(ElfError::BadSegment)?;
+        let file_end = segment
+            .offset
+            .checked_add(segment.file_bytes)
+            .ok_or(ElfError::BadSegment)?;
         if file_end > file {
             return Err(ElfError::Truncated);
         }
@@ -176,14 +188,23 @@ impl Elf {
             && segment.address % PAGE == segment.offset % PAGE
             && segment.address >= lowest
             && end <= USER_END / 2
-            && self.segments.last().is_none_or(|last| last.address + last.memory_bytes <= segment.address);
+            && self
+                .segments
+                .last()
+                .is_none_or(|last| last.address + last.memory_bytes <= segment.address);
         sensible.then_some(()).ok_or(ElfError::BadSegment)
     }
 
     /// Bytes of address space from the first segment's page to the end of the last one.
     pub fn span(&self) -> (u64, u64) {
-        let start = self.segments.first().map_or(0, |segment| segment.address & !(PAGE - 1));
-        let end = self.segments.last().map_or(0, |segment| segment.address + segment.memory_bytes);
+        let start = self
+            .segments
+            .first()
+            .map_or(0, |segment| segment.address & !(PAGE - 1));
+        let end = self
+            .segments
+            .last()
+            .map_or(0, |segment| segment.address + segment.memory_bytes);
         (start, end)
     }
 }

@@ -68,10 +68,16 @@ fn random_pages(process: &ProcessInfo, slot: usize, bits: u32) -> u64 {
 pub fn load() -> Result<Frame, ElfError> {
     let info = boot::info();
     let process = &info.process;
-    let path = boot::strings().split(|byte| *byte == 0).next().unwrap_or(&[]);
+    let path = boot::strings()
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or(&[]);
     process::set_name(path);
 
-    let elf = Elf::parse(File::Program.head(process.executable_bytes)?, process.executable_bytes)?;
+    let elf = Elf::parse(
+        File::Program.head(process.executable_bytes)?,
+        process.executable_bytes,
+    )?;
     let mut space = SPACE.lock();
     let stack_top = USER_END - PAGE - random_pages(process, 0, 12);
     let stack_bytes = limits::soft(limits::STACK).clamp(128 << 10, LARGEST_STACK) & !(PAGE - 1);
@@ -85,7 +91,11 @@ pub fn load() -> Result<Frame, ElfError> {
     });
     space.top = stack_top - stack_bytes - (1 << 20) - random_pages(process, 1, 16);
 
-    let bias = if elf.relocatable { PROGRAM_BASE + random_pages(process, 2, 16) } else { 0 };
+    let bias = if elf.relocatable {
+        PROGRAM_BASE + random_pages(process, 2, 16)
+    } else {
+        0
+    };
     let mut texts = map_segments(&mut space, &elf, bias, File::Program)?;
     let end = (bias + elf.span().1).next_multiple_of(PAGE);
     space.break_start = end + random_pages(process, 3, 8);
@@ -102,7 +112,10 @@ pub fn load() -> Result<Frame, ElfError> {
         let (start, end) = linker.span();
         space = SPACE.lock();
         let room = (end - start).next_multiple_of(PAGE);
-        let at = space.areas.find_free(room, PAGE, space.top).ok_or(ElfError::NoMemory)?;
+        let at = space
+            .areas
+            .find_free(room, PAGE, space.top)
+            .ok_or(ElfError::NoMemory)?;
         interpreter_base = at - start;
         texts.extend(map_segments(&mut space, &linker, interpreter_base, file)?);
         entry = interpreter_base + linker.entry;
@@ -157,9 +170,11 @@ fn map_segment(
     file: File,
 ) -> Result<(), ElfError> {
     let mut protection = 0;
-    for (wanted, bit) in
-        [(segment.read, PROT_READ), (segment.write, PROT_WRITE), (segment.execute, PROT_EXEC)]
-    {
+    for (wanted, bit) in [
+        (segment.read, PROT_READ),
+        (segment.write, PROT_WRITE),
+        (segment.execute, PROT_EXEC),
+    ] {
         protection |= if wanted { bit } else { 0 };
     }
     let address = bias + segment.address;
@@ -170,15 +185,28 @@ fn map_segment(
     space.unmap(start, end).map_err(|_| ElfError::NoMemory)?;
     if segment.file_bytes > 0 {
         let bytes = file_end - start;
-        let physical = memory::allocate_file_pages((bytes / PAGE) as usize).ok_or(ElfError::NoMemory)?;
+        let physical =
+            memory::allocate_file_pages((bytes / PAGE) as usize).ok_or(ElfError::NoMemory)?;
         file.map(segment.offset & !(PAGE - 1), physical, bytes, 0)?;
         if segment.write && bytes <= SURELY_WRITTEN {
             memory::populate(physical, bytes);
         }
         let backing = Backing::File { shared: false };
-        space.areas.insert(Area { start, end: file_end, protection, backing, faults: 0 });
+        space.areas.insert(Area {
+            start,
+            end: file_end,
+            protection,
+            backing,
+            faults: 0,
+        });
         space
-            .map_physical(start, physical, (bytes / PAGE) as usize, protection, table::FILE)
+            .map_physical(
+                start,
+                physical,
+                (bytes / PAGE) as usize,
+                protection,
+                table::FILE,
+            )
             .ok_or(ElfError::NoMemory)?;
         let tail = address + segment.file_bytes;
         if segment.memory_bytes > segment.file_bytes && segment.write && tail < file_end {
@@ -187,7 +215,11 @@ fn map_segment(
             unsafe { core::ptr::write_bytes(to as *mut u8, 0, (file_end - tail) as usize) };
         }
     }
-    let zero_start = if segment.file_bytes > 0 { file_end } else { start };
+    let zero_start = if segment.file_bytes > 0 {
+        file_end
+    } else {
+        start
+    };
     if end > zero_start {
         space.map_anonymous(zero_start, end, protection);
         let soon = end.min(zero_start + SURELY_WRITTEN / 4);
@@ -210,7 +242,8 @@ const STAT_SIZE: u64 = 48;
 fn open_interpreter(offset: u64, bytes: u64) -> Result<u64, ElfError> {
     let start = offset & !(PAGE - 1);
     let pages = (offset + bytes).next_multiple_of(PAGE) - start;
-    let physical = memory::allocate_file_pages((pages / PAGE) as usize).ok_or(ElfError::NoMemory)?;
+    let physical =
+        memory::allocate_file_pages((pages / PAGE) as usize).ok_or(ElfError::NoMemory)?;
     File::Program.map(start, physical, pages, 0)?;
     let slot = channel::Owned::take();
     let to = pinion_abi::channel::DATA as u64;

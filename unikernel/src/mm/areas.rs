@@ -49,7 +49,9 @@ pub struct Areas {
 
 impl Areas {
     pub const fn new() -> Areas {
-        Areas { by_start: BTreeMap::new() }
+        Areas {
+            by_start: BTreeMap::new(),
+        }
     }
 
     /// The area that holds `address`.
@@ -65,7 +67,8 @@ impl Areas {
 
     /// The first area that ends after `address`.
     pub fn at_or_after(&self, address: u64) -> Option<&Area> {
-        self.find(address).or_else(|| self.by_start.range(address..).next().map(|(_, area)| area))
+        self.find(address)
+            .or_else(|| self.by_start.range(address..).next().map(|(_, area)| area))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Area> {
@@ -98,12 +101,23 @@ impl Areas {
     pub fn insert(&mut self, area: Area) {
         debug_assert!(area.start < area.end && !self.meets(area.start, area.end));
         let mut area = area;
-        let before = area.start.checked_sub(1).and_then(|address| self.find(address).copied());
+        let before = area
+            .start
+            .checked_sub(1)
+            .and_then(|address| self.find(address).copied());
         if let Some(before) = before.filter(|before| before.joins(&area)) {
             self.by_start.remove(&before.start);
-            area = Area { start: before.start, faults: before.faults, ..area };
+            area = Area {
+                start: before.start,
+                faults: before.faults,
+                ..area
+            };
         }
-        if let Some(after) = self.find(area.end).copied().filter(|after| area.joins(after)) {
+        if let Some(after) = self
+            .find(area.end)
+            .copied()
+            .filter(|after| area.joins(after))
+        {
             self.by_start.remove(&after.start);
             area.end = after.end;
         }
@@ -114,7 +128,10 @@ impl Areas {
     fn cut(&mut self, address: u64) {
         if let Some(area) = self.find_mut(address) {
             if area.start < address {
-                let upper = Area { start: address, ..*area };
+                let upper = Area {
+                    start: address,
+                    ..*area
+                };
                 area.end = address;
                 self.by_start.insert(address, upper);
             }

@@ -23,12 +23,18 @@ pub struct Heap {
 
 impl Heap {
     pub const fn new() -> Heap {
-        Heap { lists: Mutex::new(FreeLists([null_mut(); CLASSES])) }
+        Heap {
+            lists: Mutex::new(FreeLists([null_mut(); CLASSES])),
+        }
     }
 }
 
 fn class(layout: &Layout) -> Option<usize> {
-    let bytes = layout.size().max(layout.align()).max(SMALLEST).next_power_of_two();
+    let bytes = layout
+        .size()
+        .max(layout.align())
+        .max(SMALLEST)
+        .next_power_of_two();
     let class = (bytes / SMALLEST).trailing_zeros() as usize;
     (class < CLASSES).then_some(class)
 }
@@ -53,7 +59,9 @@ unsafe impl GlobalAlloc for Heap {
             lists.0[class] = unsafe { head.cast::<*mut u8>().read() };
             return head;
         }
-        let Some(page) = memory::allocate_pages(1) else { return null_mut() };
+        let Some(page) = memory::allocate_pages(1) else {
+            return null_mut();
+        };
         let page = (PHYSICAL + page) as *mut u8;
         let bytes = SMALLEST << class;
         for offset in (bytes..PAGE as usize).step_by(bytes) {

@@ -166,4 +166,3 @@ pub fn populate(address: u64, bytes: u64) {
 pub fn root() -> u64 {
     ROOT.load(Ordering::Relaxed)
 }
-

@@ -116,12 +116,20 @@ impl<M: Machine> Physical<M> {
         for granule in &mut granules[..taken] {
             granule.usage = Use::Whole;
         }
-        Physical { machine, granules, present, next_free: taken, current: usize::MAX }
+        Physical {
+            machine,
+            granules,
+            present,
+            next_free: taken,
+            current: usize::MAX,
+        }
     }
 
     /// Bytes that are given out (granules of single pages count whole).
     pub fn used_bytes(&self) -> u64 {
-        let used = self.granules[..self.present].iter().filter(|granule| granule.usage != Use::Free);
+        let used = self.granules[..self.present]
+            .iter()
+            .filter(|granule| granule.usage != Use::Free);
         used.count() as u64 * GRANULE
     }
 
@@ -171,7 +179,10 @@ impl<M: Machine> Physical<M> {
         let first = self.take_granules(granules)?;
         let mut left = count;
         for granule in &mut self.granules[first..first + granules] {
-            *granule = Granule { usage: Use::FilePages, ..Granule::FREE };
+            *granule = Granule {
+                usage: Use::FilePages,
+                ..Granule::FREE
+            };
             for page in 0..left.min(GRANULE_PAGES) {
                 granule.mark(page, true);
             }
@@ -253,7 +264,10 @@ impl<M: Machine> Physical<M> {
             }
         }
         let index = self.take_granules(1)?;
-        self.granules[index] = Granule { usage, ..Granule::FREE };
+        self.granules[index] = Granule {
+            usage,
+            ..Granule::FREE
+        };
         self.current = index;
         Some((index, 0))
     }
@@ -267,7 +281,11 @@ impl<M: Machine> Physical<M> {
         loop {
             let mut run = 0;
             for index in self.next_free..self.present {
-                run = if self.granules[index].usage == Use::Free { run + 1 } else { 0 };
+                run = if self.granules[index].usage == Use::Free {
+                    run + 1
+                } else {
+                    0
+                };
                 if run == count {
                     let first = index + 1 - count;
                     if first == self.next_free {
@@ -330,8 +348,9 @@ mod tests {
     #[test]
     fn pages_are_distinct_and_come_back() {
         let mut physical = physical(4, 2);
-        let mut pages: Vec<u64> =
-            (0..GRANULE_PAGES * 3).map(|_| physical.allocate_pages(1).unwrap()).collect();
+        let mut pages: Vec<u64> = (0..GRANULE_PAGES * 3)
+            .map(|_| physical.allocate_pages(1).unwrap())
+            .collect();
         assert_eq!(physical.allocate_pages(1), None);
         pages.sort_unstable();
         pages.dedup();
@@ -350,7 +369,10 @@ mod tests {
         let many = physical.allocate_granules(5).unwrap();
         assert!(many > first);
         physical.free_granules(many, 5);
-        assert_eq!(physical.machine.discarded.borrow().as_slice(), &[(many, 5 * GRANULE)]);
+        assert_eq!(
+            physical.machine.discarded.borrow().as_slice(),
+            &[(many, 5 * GRANULE)]
+        );
         assert_eq!(physical.allocate_granules(5), Some(many));
         assert_eq!(physical.allocate_granules(16), None);
     }

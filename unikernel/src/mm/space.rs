@@ -142,13 +142,24 @@ const RIGHTS: u64 = table::PRESENT
 
 impl AddressSpace {
     pub const fn new() -> AddressSpace {
-        AddressSpace { areas: Areas::new(), break_start: 0, break_end: 0, top: USER_END }
+        AddressSpace {
+            areas: Areas::new(),
+            break_start: 0,
+            break_end: 0,
+            top: USER_END,
+        }
     }
 
     /// Adds an area of memory that is zero until it is written.
     pub fn map_anonymous(&mut self, start: u64, end: u64, protection: u32) {
         let backing = Backing::Anonymous;
-        self.areas.insert(Area { start, end, protection, backing, faults: 0 });
+        self.areas.insert(Area {
+            start,
+            end,
+            protection,
+            backing,
+            faults: 0,
+        });
     }
 
     /// Serves an access to `address`: fills pages, or says why not.
@@ -184,7 +195,10 @@ impl AddressSpace {
         let step = (FIRST_STEP << area.faults.min(8)).min(LARGEST_STEP) * PAGE;
         let (start, end) = if area.backing == Backing::Stack {
             // A stack grows down: fill below the address.
-            ((address & !(PAGE - 1)).saturating_sub(step / 2), (address & !(PAGE - 1)) + PAGE)
+            (
+                (address & !(PAGE - 1)).saturating_sub(step / 2),
+                (address & !(PAGE - 1)) + PAGE,
+            )
         } else {
             (address & !(step - 1), (address & !(step - 1)) + step)
         };
@@ -201,7 +215,9 @@ impl AddressSpace {
             if at + GRANULE > area.end || !self.is_empty(at, at + GRANULE) {
                 return index > 0;
             }
-            let Some(granule) = memory::allocate_granules(1) else { return index > 0 };
+            let Some(granule) = memory::allocate_granules(1) else {
+                return index > 0;
+            };
             let leaf = table::make(&mut KernelPages, memory::root(), at, GRANULE);
             let Some(leaf) = leaf.filter(|leaf| leaf.get() & table::PRESENT == 0) else {
                 // A table of small entries is there, though all are empty.
@@ -254,13 +270,21 @@ impl AddressSpace {
         while page < count as u64 {
             let (at, from) = (start + page * PAGE, physical + page * PAGE);
             let large = (at | from) % GRANULE == 0 && count as u64 - page >= GRANULE / PAGE;
-            let bytes = if large && self.is_empty(at, at + GRANULE) { GRANULE } else { PAGE };
+            let bytes = if large && self.is_empty(at, at + GRANULE) {
+                GRANULE
+            } else {
+                PAGE
+            };
             let leaf = table::make(&mut KernelPages, memory::root(), at, bytes);
             let leaf = match leaf {
                 Some(leaf) if bytes == PAGE || leaf.get() & table::PRESENT == 0 => leaf,
                 _ => table::make(&mut KernelPages, memory::root(), at, PAGE)?,
             };
-            let size = if leaf.bytes == GRANULE { table::LARGE } else { 0 };
+            let size = if leaf.bytes == GRANULE {
+                table::LARGE
+            } else {
+                0
+            };
             leaf.set(from | rights(protection) | flags | size);
             page += leaf.bytes / PAGE;
         }
@@ -334,7 +358,9 @@ impl AddressSpace {
     pub fn discard(&mut self, start: u64, end: u64) -> Result<(), Errno> {
         let mut at = start;
         while at < end {
-            let Some(area) = self.areas.find(at).copied() else { return Err(Errno::ENOMEM) };
+            let Some(area) = self.areas.find(at).copied() else {
+                return Err(Errno::ENOMEM);
+            };
             let to = area.end.min(end);
             if matches!(area.backing, Backing::Anonymous | Backing::Stack) {
                 self.clear(at, to, false)?;

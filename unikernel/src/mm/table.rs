@@ -76,7 +76,10 @@ pub fn find(pages: &impl Pages, root: u64, virtual_address: u64) -> Option<Leaf>
             return Some(Leaf { entry, bytes: PAGE });
         }
         if level == 1 && value & LARGE != 0 {
-            return Some(Leaf { entry, bytes: GRANULE });
+            return Some(Leaf {
+                entry,
+                bytes: GRANULE,
+            });
         }
         if value & PRESENT == 0 {
             return None;
@@ -92,7 +95,12 @@ pub fn skip(pages: &impl Pages, root: u64, virtual_address: u64) -> u64 {
     let mut table = root;
     for level in (1..4).rev() {
         // SAFETY: as in `find`.
-        let value = unsafe { pages.at(table).add(index(virtual_address, level)).read_volatile() };
+        let value = unsafe {
+            pages
+                .at(table)
+                .add(index(virtual_address, level))
+                .read_volatile()
+        };
         if level == 1 && value & LARGE != 0 {
             return virtual_address;
         }

@@ -68,7 +68,12 @@ impl Data {
             return Ok(0);
         }
         let offset = self.reserve(bytes)?;
-        self.outputs[index] = Some(Output { offset, to, bytes, valid });
+        self.outputs[index] = Some(Output {
+            offset,
+            to,
+            bytes,
+            valid,
+        });
         Ok(offset)
     }
 
@@ -119,7 +124,12 @@ impl Data {
                     break;
                 }
                 // SAFETY: the segment lies in our slot, as just checked.
-                unsafe { (at as *mut Segment).write(Segment { address: physical, bytes: piece }) };
+                unsafe {
+                    (at as *mut Segment).write(Segment {
+                        address: physical,
+                        bytes: piece,
+                    })
+                };
                 *count += 1;
                 self.used = end;
             }
@@ -172,8 +182,12 @@ impl Data {
                 let offset = self.input(value, u64::from(bytes))?;
                 if offset != 0 {
                     let bytes = u64::from(bytes);
-                    self.outputs[index] =
-                        Some(Output { offset, to: value, bytes, valid: Valid::All });
+                    self.outputs[index] = Some(Output {
+                        offset,
+                        to: value,
+                        bytes,
+                        valid: Valid::All,
+                    });
                 }
                 Ok(offset)
             }
@@ -183,15 +197,17 @@ impl Data {
                 args[usize::from(at)] = bytes;
                 self.output(index, value, bytes, Valid::Items(1))
             }
-            Arg::InItems(size, at) => {
-                self.input(value, items(size, other(at))?)
-            }
+            Arg::InItems(size, at) => self.input(value, items(size, other(at))?),
             Arg::InOutItems(size, at) => {
                 let bytes = items(size, other(at))?;
                 let offset = self.input(value, bytes)?;
                 if offset != 0 {
-                    self.outputs[index] =
-                        Some(Output { offset, to: value, bytes, valid: Valid::All });
+                    self.outputs[index] = Some(Output {
+                        offset,
+                        to: value,
+                        bytes,
+                        valid: Valid::All,
+                    });
                 }
                 Ok(offset)
             }
@@ -224,7 +240,11 @@ fn items(size: u32, count: u64) -> Result<u64, Errno> {
 
 /// Makes the call of a row marked `host`.
 pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
-    let mut data = Data { slot: Owned::take(), used: DATA as u64, outputs: [None; 6] };
+    let mut data = Data {
+        slot: Owned::take(),
+        used: DATA as u64,
+        outputs: [None; 6],
+    };
     let mut passed = args;
     for (index, kind) in kinds.iter().enumerate() {
         passed[index] = data.argument(index, *kind, &mut args)?;

@@ -20,7 +20,9 @@ const COUNT: usize = 16;
 static LIMITS: Mutex<Option<[[u64; 2]; COUNT]>> = Mutex::new(None);
 
 fn with<T>(act: impl FnOnce(&mut [[u64; 2]; COUNT]) -> T) -> T {
-    act(LIMITS.lock().get_or_insert_with(|| boot::info().process.rlimits))
+    act(LIMITS
+        .lock()
+        .get_or_insert_with(|| boot::info().process.rlimits))
 }
 
 /// The soft limit of a resource.
@@ -29,7 +31,10 @@ pub fn soft(resource: usize) -> u64 {
 }
 
 fn index(resource: u64) -> Result<usize, Errno> {
-    usize::try_from(resource as u32).ok().filter(|at| *at < COUNT).ok_or(Errno::EINVAL)
+    usize::try_from(resource as u32)
+        .ok()
+        .filter(|at| *at < COUNT)
+        .ok_or(Errno::EINVAL)
 }
 
 fn set(resource: usize, new: [u64; 2]) -> Result<(), Errno> {
@@ -42,7 +47,10 @@ fn set(resource: usize, new: [u64; 2]) -> Result<(), Errno> {
     }
     if resource == NOFILE {
         // Descriptors are the monitor's: it refuses numbers from the soft limit on.
-        channel::result(channel::machine_call(machine::SET_NOFILE, [new[0], new[1], 0, 0, 0]))?;
+        channel::result(channel::machine_call(
+            machine::SET_NOFILE,
+            [new[0], new[1], 0, 0, 0],
+        ))?;
     }
     with(|limits| limits[resource] = new);
     Ok(())

@@ -62,7 +62,12 @@ fn may_grow(space: &AddressSpace, bytes: u64, data: bool) -> bool {
     let is_data = |area: &&Area| {
         area.protection & PROT_WRITE != 0 && matches!(area.backing, Backing::Anonymous)
     };
-    let used: u64 = space.areas.iter().filter(is_data).map(|area| area.end - area.start).sum();
+    let used: u64 = space
+        .areas
+        .iter()
+        .filter(is_data)
+        .map(|area| area.end - area.start)
+        .sum();
     used.saturating_add(bytes) <= limit
 }
 
@@ -107,7 +112,11 @@ fn place(space: &mut AddressSpace, hint: u64, bytes: u64, flags: u64) -> Result<
         return Ok(hint);
     }
     let align = if bytes >= GRANULE { GRANULE } else { PAGE };
-    let limit = if flags & MAP_32BIT != 0 { 1 << 31 } else { space.top };
+    let limit = if flags & MAP_32BIT != 0 {
+        1 << 31
+    } else {
+        space.top
+    };
     let free = |align| space.areas.find_free(bytes, align, limit);
     free(align).or_else(|| free(PAGE)).ok_or(Errno::ENOMEM)
 }
@@ -118,7 +127,9 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
     if bytes == 0 || offset % PAGE != 0 {
         return Err(Errno::EINVAL);
     }
-    let bytes = page_up(bytes).filter(|bytes| *bytes <= USER_END).ok_or(Errno::ENOMEM)?;
+    let bytes = page_up(bytes)
+        .filter(|bytes| *bytes <= USER_END)
+        .ok_or(Errno::ENOMEM)?;
     let shared = match flags & MAP_TYPE {
         MAP_SHARED | MAP_SHARED_VALIDATE => true,
         MAP_PRIVATE => false,
@@ -139,7 +150,11 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
             start,
             end: start + bytes,
             protection,
-            backing: if flags & MAP_GROWSDOWN != 0 { Backing::Stack } else { Backing::Anonymous },
+            backing: if flags & MAP_GROWSDOWN != 0 {
+                Backing::Stack
+            } else {
+                Backing::Anonymous
+            },
             faults: 0,
         });
         let soon = bytes <= SURELY_USED && flags & MAP_NORESERVE == 0;
@@ -150,7 +165,9 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
         return Ok(start);
     }
     let start = place(&mut space, hint, bytes, flags)?;
-    map_file(&mut space, start, bytes, protection, shared, descriptor, offset)?;
+    map_file(
+        &mut space, start, bytes, protection, shared, descriptor, offset,
+    )?;
     drop(space);
     if protection & PROT_EXEC != 0 {
         text::prepare(start, bytes);
@@ -182,8 +199,17 @@ fn map_file(
         return Err(error);
     }
     let backing = Backing::File { shared };
-    space.areas.insert(Area { start, end: start + bytes, protection, backing, faults: 0 });
-    if space.map_physical(start, physical, pages, protection, table::FILE).is_none() {
+    space.areas.insert(Area {
+        start,
+        end: start + bytes,
+        protection,
+        backing,
+        faults: 0,
+    });
+    if space
+        .map_physical(start, physical, pages, protection, table::FILE)
+        .is_none()
+    {
         space.unmap(start, start + bytes)?;
         return Err(Errno::ENOMEM);
     }
@@ -233,7 +259,8 @@ pub fn mprotect(frame: &mut Frame) -> Result<u64, Errno> {
         let mut at = start;
         while let Some(area) = space.areas.at_or_after(at).filter(|area| area.start < end) {
             // A shared mapping made without PROT_WRITE has no such right in the host.
-            if area.backing == (Backing::File { shared: true }) && area.protection & PROT_WRITE == 0 {
+            if area.backing == (Backing::File { shared: true }) && area.protection & PROT_WRITE == 0
+            {
                 return Err(Errno::EACCES);
             }
             at = area.end;
@@ -250,7 +277,9 @@ pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
     if wanted < space.break_start || wanted > USER_END / 2 {
         return Ok(now);
     }
-    let (Some(old), Some(new)) = (page_up(now), page_up(wanted)) else { return Ok(now) };
+    let (Some(old), Some(new)) = (page_up(now), page_up(wanted)) else {
+        return Ok(now);
+    };
     if new > old {
         if space.areas.meets(old, new) || !may_grow(&space, new - old, true) {
             return Ok(now);
@@ -280,7 +309,9 @@ pub fn mremap(frame: &mut Frame) -> Result<u64, Errno> {
     if flags & MREMAP_FIXED != 0 && flags & MREMAP_MAYMOVE == 0 || flags & MREMAP_DONTUNMAP != 0 {
         return Err(Errno::EINVAL);
     }
-    let (Some(old), Some(new)) = (page_up(old), page_up(new)) else { return Err(Errno::EINVAL) };
+    let (Some(old), Some(new)) = (page_up(old), page_up(new)) else {
+        return Err(Errno::EINVAL);
+    };
     let mut space = SPACE.lock();
     let area = *space.areas.find(start).ok_or(Errno::EFAULT)?;
     let end = start.checked_add(old).ok_or(Errno::EINVAL)?;
@@ -301,8 +332,14 @@ pub fn mremap(frame: &mut Frame) -> Result<u64, Errno> {
     }
     let file = matches!(area.backing, Backing::File { .. });
     let grows = new.saturating_sub(old);
-    if flags & MREMAP_FIXED == 0 && !file && end == area.end && !space.areas.meets(end, end + grows) {
-        space.areas.insert(Area { start: end, end: end + grows, faults: 0, ..area });
+    if flags & MREMAP_FIXED == 0 && !file && end == area.end && !space.areas.meets(end, end + grows)
+    {
+        space.areas.insert(Area {
+            start: end,
+            end: end + grows,
+            faults: 0,
+            ..area
+        });
         return Ok(start);
     }
     if flags & MREMAP_MAYMOVE == 0 {
@@ -320,7 +357,12 @@ pub fn mremap(frame: &mut Frame) -> Result<u64, Errno> {
     } else {
         place(&mut space, 0, new, 0)?
     };
-    space.areas.insert(Area { start: to, end: to + new, faults: area.faults, ..area });
+    space.areas.insert(Area {
+        start: to,
+        end: to + new,
+        faults: area.faults,
+        ..area
+    });
     let moved = old.min(new);
     space.move_pages(start, to, moved)?;
     space.unmap(start, end)?;
@@ -348,8 +390,11 @@ pub fn madvise(frame: &mut Frame) -> Result<u64, Errno> {
         MADV_DONTNEED | MADV_FREE => space.discard(start, end)?,
         MADV_REMOVE => return Err(Errno::EOPNOTSUPP),
         MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
-            let access =
-                if frame.rdx == MADV_POPULATE_WRITE { Access::Write } else { Access::Read };
+            let access = if frame.rdx == MADV_POPULATE_WRITE {
+                Access::Write
+            } else {
+                Access::Read
+            };
             let mut at = start;
             while at < end {
                 let (_, bytes) = space.translate(at, access).map_err(|_| Errno::EFAULT)?;
@@ -384,9 +429,14 @@ pub fn msync(frame: &mut Frame) -> Result<u64, Errno> {
         let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
         let stop = area.end.min(end);
         while at < stop && area.backing == (Backing::File { shared: true }) {
-            let (physical, bytes) = space.translate(at, Access::Read).map_err(|_| Errno::ENOMEM)?;
+            let (physical, bytes) = space
+                .translate(at, Access::Read)
+                .map_err(|_| Errno::ENOMEM)?;
             let bytes = bytes.min(stop - at);
-            channel::result(channel::machine_call(machine::SYNC, [physical, bytes, 0, 0, 0]))?;
+            channel::result(channel::machine_call(
+                machine::SYNC,
+                [physical, bytes, 0, 0, 0],
+            ))?;
             at += bytes;
         }
         at = stop;
@@ -416,7 +466,9 @@ fn lock(start: u64, bytes: u64) -> Result<u64, Errno> {
     }
     let mut at = start;
     while at < end {
-        let (_, bytes) = space.translate(at, Access::Read).map_err(|_| Errno::ENOMEM)?;
+        let (_, bytes) = space
+            .translate(at, Access::Read)
+            .map_err(|_| Errno::ENOMEM)?;
         at += bytes;
     }
     Ok(0)

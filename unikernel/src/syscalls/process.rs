@@ -151,4 +151,3 @@ pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
     }
     Ok(0)
 }
-

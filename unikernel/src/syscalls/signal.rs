@@ -19,7 +19,11 @@ pub fn rt_sigaction(frame: &mut Frame) -> Result<u64, Errno> {
     if bytes != SET_BYTES {
         return Err(Errno::EINVAL);
     }
-    let action = if new == 0 { None } else { Some(user::read::<Action>(new)?) };
+    let action = if new == 0 {
+        None
+    } else {
+        Some(user::read::<Action>(new)?)
+    };
     let before = signals::set_action(number as u32, action)?;
     if old != 0 {
         user::write(old, &before)?;
@@ -32,7 +36,11 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
     if bytes != SET_BYTES {
         return Err(Errno::EINVAL);
     }
-    let set = if new == 0 { None } else { Some(user::read::<u64>(new)?) };
+    let set = if new == 0 {
+        None
+    } else {
+        Some(user::read::<u64>(new)?)
+    };
     let before = SIGNALS.lock().blocked;
     if let Some(set) = set {
         let after = match how {
@@ -60,7 +68,11 @@ pub fn sigaltstack(frame: &mut Frame) -> Result<u64, Errno> {
     const DISABLE: u64 = 2;
     const SMALLEST: u64 = 2048;
     let [new, old, ..] = frame.args();
-    let stack = if new == 0 { None } else { Some(user::read::<[u64; 3]>(new)?) };
+    let stack = if new == 0 {
+        None
+    } else {
+        Some(user::read::<[u64; 3]>(new)?)
+    };
     let before = SIGNALS.lock().stack;
     if let Some([base, flags, bytes]) = stack {
         let flags = flags & 0xffff_ffff;
@@ -70,7 +82,11 @@ pub fn sigaltstack(frame: &mut Frame) -> Result<u64, Errno> {
         if flags & DISABLE == 0 && bytes < SMALLEST {
             return Err(Errno::ENOMEM);
         }
-        SIGNALS.lock().stack = if flags & DISABLE != 0 { [0, DISABLE, 0] } else { [base, flags, bytes] };
+        SIGNALS.lock().stack = if flags & DISABLE != 0 {
+            [0, DISABLE, 0]
+        } else {
+            [base, flags, bytes]
+        };
     }
     if old != 0 {
         user::write(old, &before)?;

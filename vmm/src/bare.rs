@@ -1,0 +1,89 @@
+//! A microVM without a container: the program sees the host's files as the caller does. For tests
+//! of the guest ABI, and for measuring the machine alone.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+
+use crate::calls::{Service, ServiceConfig};
+use crate::container::fds;
+use crate::exit::end_as;
+use crate::machine::{Guest, Machine};
+
+/// Runs the program at a path and ends this process with its status.
+pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
+    match launch(kernel, program) {
+        Ok(never) => never,
+        Err(error) => {
+            eprintln!("pinion-vmm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keep(fd: OwnedFd) -> io::Result<OwnedFd> {
+    fds::make_private(fd).map_err(|errno| io::Error::from_raw_os_error(errno.0))
+}
+
+fn open(path: &str) -> Result<OwnedFd, Box<dyn std::error::Error>> {
+    let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(keep(file.into())?)
+}
+
+fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let kvm = File::options().read(true).write(true).open("/dev/kvm");
+    let kvm = keep(kvm.map_err(|error| format!("/dev/kvm: {error}"))?.into())?;
+    let kernel = File::from(open(kernel)?);
+    let executable = open(program[0])?;
+    let executable_bytes = File::from(executable.try_clone()?).metadata()?.size();
+    let machine = Machine::new(kvm, keep, &kernel, None)?;
+    drop(kernel);
+
+    let string = |text: &[u8]| CString::new(text);
+    let arguments = program
+        .iter()
+        .map(|text| string(text.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let environment = std::env::vars_os()
+        .map(|(name, value)| string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut rlimits = [[0; 2]; 16];
+    for (number, limit) in rlimits.iter_mut().enumerate() {
+        let mut host = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: getrlimit(2) fills the structure.
+        unsafe { libc::getrlimit(number as libc::__rlimit_resource_t, &mut host) };
+        *limit = [host.rlim_cur, host.rlim_max];
+    }
+    let floor = fds::private_floor();
+    let most = floor as u64;
+    rlimits[7] = [rlimits[7][0].min(most), rlimits[7][1].min(most)];
+    let path = string(program[0].as_bytes())?;
+    let service = Service::new(ServiceConfig {
+        private_floor: floor,
+        nofile: (rlimits[7][0], rlimits[7][1]),
+        proc: open("/proc")?,
+        executable: keep(executable.as_fd().try_clone_to_owned()?)?,
+        executable_path: path.clone(),
+        arguments: arguments.clone(),
+        environment: environment.clone(),
+    })?;
+    debug_assert!(executable.as_raw_fd() >= floor);
+    let guest = Guest {
+        executable,
+        executable_bytes,
+        path,
+        arguments,
+        environment,
+        rlimits,
+        no_new_privileges: false,
+        verbose: std::env::var_os("PINION_VERBOSE").is_some(),
+    };
+    end_as(machine.run(guest, service)?)
+}

@@ -1,0 +1,144 @@
+//! The guest's memory in this process: one reservation, filled from its start on.
+
+use std::io;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pinion_abi::layout::{physical, GRANULE, PAGE, VDSO_PHYSICAL};
+
+use crate::calls::GuestMemory;
+use crate::kvm::abi::kvm_userspace_memory_region;
+use crate::kvm::{KvmError, Vm};
+
+/// Bytes that exist from the start: small programs need no more.
+pub const FIRST: u64 = 32 << 20;
+/// The most that a guest can have: the kernel's linear mapping ends there, and the vDSO's pages come
+/// after it.
+pub const MOST: u64 = 128 << 30;
+
+/// madvise(2), since Linux 5.14; this libc does not have them yet.
+pub const MADV_POPULATE_READ: i32 = 22;
+pub const MADV_POPULATE_WRITE: i32 = 23;
+
+const _: () = assert!(MOST <= VDSO_PHYSICAL);
+
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    #[error("reserve {bytes} bytes of addresses for the guest: {source}")]
+    Reserve { bytes: u64, source: io::Error },
+    #[error("give the guest memory: {0}")]
+    Slot(#[from] KvmError),
+}
+
+/// Guest-physical memory from 0 on. Another thread may grow it at any time.
+pub struct Memory {
+    base: *mut u8,
+    /// What it may grow to; the reservation's length.
+    limit: u64,
+    /// What it is now.
+    bytes: AtomicU64,
+    /// Slots used so far.
+    slots: AtomicU64,
+}
+
+// SAFETY: the reservation stays as it is; what changes is atomic.
+unsafe impl Send for Memory {}
+// SAFETY: as above. Contents are only touched by copies that expect them to change.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Reserves addresses for `limit` bytes, of which none has memory yet.
+    pub fn reserve(limit: u64) -> Result<Memory, MemoryError> {
+        let limit = limit.clamp(FIRST, MOST) / GRANULE * GRANULE;
+        // A granule more, to align the start: large pages need both addresses aligned.
+        let bytes = limit + GRANULE;
+        // SAFETY: a new mapping, at an address that the host chooses.
+        let start = unsafe {
+            libc::mmap(
+                null_mut(),
+                bytes as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(MemoryError::Reserve {
+                bytes,
+                source: io::Error::last_os_error(),
+            });
+        }
+        let base = (start as u64).next_multiple_of(GRANULE) as *mut u8;
+        Ok(Memory {
+            base,
+            limit,
+            bytes: AtomicU64::new(0),
+            slots: AtomicU64::new(0),
+        })
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Grows to `wanted` bytes, or to `needed` if that is over the limit; returns the new size.
+    pub fn grow(&self, vm: &Vm, wanted: u64, needed: u64) -> Result<Option<u64>, MemoryError> {
+        let now = self.bytes();
+        let Some(needed) = needed.checked_next_multiple_of(GRANULE) else {
+            return Ok(None);
+        };
+        if needed > self.limit {
+            return Ok(None);
+        }
+        let wanted = wanted.min(self.limit) / GRANULE * GRANULE;
+        let bytes = wanted.max(needed);
+        if bytes <= now {
+            return Ok(Some(now));
+        }
+        let region = kvm_userspace_memory_region {
+            slot: self.slots.fetch_add(1, Ordering::Relaxed) as u32 + 1,
+            flags: 0,
+            guest_phys_addr: now,
+            memory_size: bytes - now,
+            userspace_addr: self.base as u64 + now,
+        };
+        // SAFETY: the range lies in the reservation, which lives as long as the process; what it
+        // holds is treated as hostile everywhere.
+        unsafe { vm.set_memory(&region)? };
+        self.bytes.store(bytes, Ordering::Release);
+        Ok(Some(bytes))
+    }
+
+    /// Where a range is in this process, if it lies in the guest's memory.
+    fn range(&self, address: u64, bytes: u64) -> Option<*mut u8> {
+        let end = address.checked_add(bytes)?;
+        (end <= self.bytes()).then(|| self.base.wrapping_add(address as usize))
+    }
+
+    /// A range of whole pages that the kernel may have changed: none of those that the monitor
+    /// itself uses.
+    pub fn pages(&self, address: u64, bytes: u64) -> Option<*mut u8> {
+        let whole = address % PAGE == 0 && bytes % PAGE == 0 && bytes > 0;
+        if !whole || address < physical::BOOT_END {
+            return None;
+        }
+        self.range(address, bytes)
+    }
+
+    /// The monitor's own pages, before and while the guest runs. They are anonymous memory for
+    /// ever, so a copy from or to them cannot fault.
+    pub fn boot_pages(&self) -> *mut u8 {
+        self.base
+    }
+}
+
+impl GuestMemory for Memory {
+    fn host(&self, address: u64, bytes: u64) -> Option<*mut u8> {
+        self.range(address, bytes)
+    }
+}

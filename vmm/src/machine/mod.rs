@@ -1,0 +1,313 @@
+//! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
+
+mod helper;
+mod image;
+mod memory;
+mod report;
+mod requests;
+mod server;
+mod signals;
+mod tables;
+mod vdso;
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
+use pinion_abi::layout::{per_cpu, physical, KERNEL, PER_CPU, VDSO_PHYSICAL};
+use pinion_abi::ports;
+
+use crate::calls::Service;
+use crate::exit::ExitStatus;
+use crate::kvm::abi::{kvm_userspace_memory_region, KVM_MEM_READONLY};
+use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
+use image::{Image, ImageError};
+use memory::{Memory, MemoryError};
+use requests::Machinery;
+use server::Server;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("arguments and environment are too long: {bytes} bytes, at most {most} fit")]
+    Strings { bytes: usize, most: u64 },
+    #[error("start the helper thread: {0}")]
+    Helper(io::Error),
+}
+
+/// A microVM in which the unikernel is loaded, but nothing has run yet.
+pub struct Machine {
+    vm: Vm,
+    vcpu: Vcpu,
+    memory: Memory,
+    image: Image,
+    vdso: Option<vdso::Pages>,
+}
+
+/// What runs in it.
+pub struct Guest {
+    /// The program's file, private.
+    pub executable: OwnedFd,
+    pub executable_bytes: u64,
+    /// The program's path, as execve(2) was given it.
+    pub path: CString,
+    pub arguments: Vec<CString>,
+    pub environment: Vec<CString>,
+    /// (soft, hard) by number.
+    pub rlimits: [[u64; 2]; 16],
+    pub no_new_privileges: bool,
+    pub verbose: bool,
+}
+
+impl Machine {
+    /// `memory_limit`: bytes that the guest's memory may grow to; `None`: what the host has.
+    pub fn new(
+        kvm: OwnedFd,
+        keep: Keep,
+        kernel: &File,
+        memory_limit: Option<u64>,
+    ) -> Result<Machine, MachineError> {
+        let kvm = Kvm::new(kvm, keep)?;
+        let vm = kvm.create_vm()?;
+        // Three pages that no guest memory uses; only old Intel processors want them.
+        vm.set_tss_address(0xfffb_d000);
+        let memory = Memory::reserve(memory_limit.unwrap_or_else(host_memory))?;
+        memory.grow(&vm, memory::FIRST, memory::FIRST)?;
+        let image = image::load(kernel, &memory)?;
+        let vdso = vdso::find();
+        if let Some(pages) = &vdso {
+            let region = kvm_userspace_memory_region {
+                slot: 0,
+                flags: KVM_MEM_READONLY,
+                guest_phys_addr: VDSO_PHYSICAL,
+                memory_size: pages.bytes,
+                userspace_addr: pages.start,
+            };
+            // SAFETY: the kernel keeps these pages mapped for the process's life; the guest cannot
+            // write them.
+            unsafe { vm.set_memory(&region)? };
+        }
+        let vcpu = kvm.create_vcpu(&vm, 0)?;
+        tables::start(&kvm, &vcpu, &image.header)?;
+        Ok(Machine {
+            vm,
+            vcpu,
+            memory,
+            image,
+            vdso,
+        })
+    }
+
+    /// Runs the guest to its end. Returns only if it could not be run.
+    pub fn run(self, guest: Guest, service: Service) -> Result<ExitStatus, MachineError> {
+        for (address, entry) in tables::entries(self.memory.bytes()) {
+            let at = self
+                .memory
+                .boot_pages()
+                .wrapping_add(address as usize)
+                .cast::<u64>();
+            // SAFETY: every table lies in the boot memory, and no vCPU runs yet.
+            unsafe { at.write_unaligned(entry) };
+        }
+        self.write_boot_info(&guest)?;
+        let Machine {
+            vm,
+            vcpu,
+            memory,
+            image,
+            ..
+        } = self;
+        let machinery = Machinery {
+            vm,
+            executable: guest.executable,
+            verbose: guest.verbose,
+            blocked: AtomicU64::new(0),
+        };
+        let server = Arc::new(Server::new(memory, service, machinery));
+        helper::spawn(&server).map_err(MachineError::Helper)?;
+        Ok(Runner {
+            vcpu,
+            server,
+            image,
+            last: Instant::now(),
+        }
+        .run()?)
+    }
+
+    fn write_boot_info(&self, guest: &Guest) -> Result<(), MachineError> {
+        let mut strings = Vec::new();
+        for string in [&guest.path]
+            .into_iter()
+            .chain(&guest.arguments)
+            .chain(&guest.environment)
+        {
+            strings.extend_from_slice(string.as_bytes_with_nul());
+        }
+        if strings.len() as u64 > physical::STRINGS_BYTES {
+            let bytes = strings.len();
+            return Err(MachineError::Strings {
+                bytes,
+                most: physical::STRINGS_BYTES,
+            });
+        }
+        let base = self.memory.boot_pages();
+        let info = base
+            .wrapping_add(physical::BOOT_INFO as usize)
+            .cast::<BootInfo>();
+        // SAFETY: both ranges lie in the boot memory, which is zero, and no vCPU runs yet. A zeroed
+        // BootInfo is valid: it has only integers.
+        let info = unsafe {
+            let to = base.wrapping_add(physical::STRINGS as usize);
+            std::ptr::copy_nonoverlapping(strings.as_ptr(), to, strings.len());
+            &mut *info
+        };
+        info.magic = MAGIC;
+        info.memory_bytes = self.memory.bytes();
+        info.memory_limit = self.memory.limit();
+        info.kernel_bytes = self.image.bytes;
+        info.vdso_bytes = self.vdso.map_or(0, |pages| pages.bytes);
+        info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
+        info.verbose = u32::from(guest.verbose);
+        info.process = process_info(guest);
+        info.strings = StringsInfo {
+            bytes: strings.len() as u64,
+            argc: guest.arguments.len() as u32,
+            envc: guest.environment.len() as u32,
+        };
+        Ok(())
+    }
+}
+
+fn host_memory() -> u64 {
+    // SAFETY: sysconf(3) takes a number.
+    let pages = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) };
+    u64::try_from(pages).unwrap_or(0).saturating_mul(4096)
+}
+
+fn process_info(guest: &Guest) -> ProcessInfo {
+    let mut random = [0; 32];
+    // SAFETY: these calls take no pointers but the buffer, whose length is given. getrandom(2) of
+    // so few bytes is never cut short once the host is up.
+    unsafe {
+        libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0);
+        ProcessInfo {
+            pid: libc::getpid() as u32,
+            ppid: libc::getppid() as u32,
+            uid: libc::getuid(),
+            euid: libc::geteuid(),
+            gid: libc::getgid(),
+            egid: libc::getegid(),
+            secure: 0,
+            executable_bytes: guest.executable_bytes,
+            random,
+            hwcap: libc::getauxval(libc::AT_HWCAP),
+            hwcap2: libc::getauxval(libc::AT_HWCAP2),
+            rlimits: guest.rlimits,
+            ..ProcessInfo::default()
+        }
+    }
+}
+
+/// The loop around one vCPU.
+struct Runner {
+    vcpu: Vcpu,
+    server: Arc<Server>,
+    image: Image,
+    /// When the guest last left for a request that a helper could have served.
+    last: Instant,
+}
+
+impl Runner {
+    fn run(mut self) -> Result<ExitStatus, KvmError> {
+        loop {
+            let exit = self.vcpu.run()?;
+            self.server.exits.fetch_add(1, Ordering::Relaxed);
+            match exit {
+                Exit::Out(ports::SERVE) => self.serve()?,
+                Exit::Out(ports::PANIC) => {
+                    let text = report::panic_text(&self.server);
+                    report::line(&[b"unikernel: ", &text[..]].concat());
+                    self.server.end(ExitStatus::Signal(libc::SIGKILL));
+                }
+                Exit::Out(_) | Exit::In(_) => self.general_protection()?,
+                Exit::Interrupted => {}
+                // A page of a mapped file is not there any more (mmap(2), SIGBUS).
+                Exit::BadMemory => self.server.end(ExitStatus::Signal(libc::SIGBUS)),
+                // The guest destroyed what it runs on: its tables, its stubs.
+                Exit::Other(reason) => {
+                    if self.server.machinery.verbose {
+                        let regs = self.vcpu.regs()?;
+                        let text =
+                            format!("guest stopped: exit reason {reason} at {:#x}", regs.rip);
+                        report::line(text.as_bytes());
+                    }
+                    self.server.end(ExitStatus::Signal(libc::SIGSEGV));
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), KvmError> {
+        let direct = self.server.serve_direct();
+        let drained = self.server.drain();
+        if direct || drained > 0 {
+            let now = Instant::now();
+            if now.duration_since(self.last) < helper::BUSY {
+                helper::wake(&self.server);
+            }
+            self.last = now;
+            return Ok(());
+        }
+        // Either the helper has the request and no core, or the program itself executed `out`.
+        let rip = self.vcpu.regs()?.rip;
+        let own = self.image.header.out_start..=self.image.header.out_end;
+        if !own.contains(&rip) {
+            return self.general_protection();
+        }
+        std::thread::yield_now();
+        Ok(())
+    }
+
+    /// The program used a port, which Linux answers with SIGSEGV: the kernel is sent to its
+    /// exception entry as if the processor had raised #GP.
+    fn general_protection(&mut self) -> Result<(), KvmError> {
+        const VECTOR: u64 = 13;
+        self.vcpu.settle()?;
+        let mut regs = self.vcpu.regs()?;
+        if regs.rip >= KERNEL {
+            self.server.end(ExitStatus::Signal(libc::SIGSEGV));
+        }
+        let sregs = self.vcpu.sregs()?;
+        let frame = [
+            VECTOR,
+            0,
+            regs.rip,
+            u64::from(sregs.cs.selector),
+            regs.rflags,
+            regs.rsp,
+            u64::from(sregs.ss.selector),
+        ];
+        let top = physical::PER_CPU + per_cpu::EXCEPTION_STACK + pinion_abi::layout::PAGE;
+        let at = self
+            .server
+            .memory
+            .boot_pages()
+            .wrapping_add(top as usize - size_of_val(&frame));
+        // SAFETY: the vCPU's exception stack lies in the boot memory; the vCPU is not running.
+        unsafe { at.cast::<[u64; 7]>().write_unaligned(frame) };
+        regs.rip = self.image.header.exception;
+        regs.rsp = PER_CPU + per_cpu::END;
+        regs.rflags = 0x3002;
+        self.vcpu.set_regs(&regs)
+    }
+}

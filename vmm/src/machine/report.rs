@@ -1,0 +1,73 @@
+//! What the monitor says on standard error: the kernel's log, and the counters of a verbose run.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use pinion_abi::boot::BootInfo;
+use pinion_abi::calls;
+use pinion_abi::layout::physical;
+
+use super::server::Server;
+
+/// One line of the kernel. Bytes that are no printable ASCII are replaced: they come from a guest.
+pub fn line(text: &[u8]) {
+    let mut line: Vec<u8> = text
+        .iter()
+        .map(|byte| {
+            if (b' '..=b'~').contains(byte) {
+                *byte
+            } else {
+                b'?'
+            }
+        })
+        .collect();
+    line.push(b'\n');
+    // Who cannot be told is not told.
+    let _ = std::io::stderr().write_all(&line);
+}
+
+/// The guest's boot information, which it may write at any time.
+pub fn boot_info(server: &Server) -> &BootInfo {
+    let at = server
+        .memory
+        .boot_pages()
+        .wrapping_add(physical::BOOT_INFO as usize);
+    // SAFETY: the page stays mapped. Only its atomics are read through this reference.
+    unsafe { &*at.cast::<BootInfo>() }
+}
+
+/// The message of a kernel that could not go on.
+pub fn panic_text(server: &Server) -> Vec<u8> {
+    let info: *const BootInfo = boot_info(server);
+    // SAFETY: the page stays mapped; the bytes are copied by volatile reads, any value is fine.
+    unsafe {
+        let bytes = (&raw const (*info).panic_bytes).read_volatile().min(256) as usize;
+        (0..bytes)
+            .map(|at| (&raw const (*info).panic[at]).read_volatile())
+            .collect()
+    }
+}
+
+pub fn counters(server: &Server) {
+    let counters = &boot_info(server).counters;
+    let mut text = format!("exits {}", server.exits.load(Ordering::Relaxed));
+    for (name, counter) in [
+        ("patched calls", &counters.patched_calls),
+        ("trapped calls", &counters.trapped_calls),
+        ("cpuid", &counters.cpuid_calls),
+        ("sites", &counters.sites),
+        ("page faults", &counters.page_faults),
+        ("flushes", &counters.tlb_flushes),
+        ("requests", &counters.requests),
+    ] {
+        text.push_str(&format!(", {name} {}", counter.load(Ordering::Relaxed)));
+    }
+    line(text.as_bytes());
+    for (number, counter) in counters.missing.iter().enumerate() {
+        let count = counter.load(Ordering::Relaxed);
+        if count > 0 {
+            let name = calls::find(number as u64).map_or("", |call| call.name);
+            line(format!("not supported: system call {number} {name}, {count} times").as_bytes());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Requests to the machine itself ([`pinion_abi::calls::machine`]): memory, files mapped over it,
+//! signals, the end.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pinion_abi::calls::machine::*;
+use pinion_abi::channel::Request;
+use pinion_abi::layout::{GRANULE, PAGE};
+use pinion_abi::Errno;
+
+use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+use super::server::Server;
+use super::{report, signals};
+use crate::calls::{Answer, SlotData};
+use crate::exit::{end_as, ExitStatus};
+use crate::kvm::Vm;
+
+/// Files whose text is at most this large get all their pages at once.
+const POPULATED_FILE: u64 = 4 << 20;
+/// The longest text for the log.
+const LOG_BYTES: usize = 512;
+
+/// What these requests need besides the guest's memory.
+pub struct Machinery {
+    pub vm: Vm,
+    /// The program's file.
+    pub executable: OwnedFd,
+    pub verbose: bool,
+    /// The signals that the program blocks.
+    pub blocked: AtomicU64,
+}
+
+type Outcome = Result<i64, Errno>;
+
+fn last_errno() -> Errno {
+    Errno(
+        io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EIO),
+    )
+}
+
+impl Server {
+    pub(super) fn machine(&self, slot: &SlotData, request: &Request, may_block: bool) -> Answer {
+        let [a, b, c, d, e, _] = request.args;
+        let outcome = match request.number {
+            GROW => self.grow(a, b),
+            POPULATE => self.advise(a, b, MADV_POPULATE_WRITE),
+            DISCARD => self.discard(a, b),
+            MAP_FILE => self.map_file(a, b, c, d, e),
+            LARGE => self.advise(a, b, libc::MADV_HUGEPAGE),
+            SYNC => self.sync(a, b),
+            EXIT => self.end(ExitStatus::Code(a as u8)),
+            EXIT_SIGNAL => self.end(ExitStatus::Signal((a as i32).clamp(1, 64))),
+            LOG => self.log(slot, a, b),
+            DISPOSITION => signals::set_disposition(a, b),
+            BLOCK => {
+                self.machinery.blocked.store(a, Ordering::Relaxed);
+                signals::block(a)
+            }
+            PENDING => Ok(signals::pending() as i64),
+            PAUSE if !may_block => return Answer::WouldBlock,
+            PAUSE => signals::pause(),
+            SET_NOFILE => {
+                self.service.set_nofile(a, b);
+                Ok(0)
+            }
+            CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),
+            CLOCK_GETRES => self.clock(slot, a, b, libc::clock_getres),
+            _ => Err(Errno::ENOSYS),
+        };
+        Answer::Result(outcome.unwrap_or_else(Errno::as_result))
+    }
+
+    fn grow(&self, wanted: u64, needed: u64) -> Outcome {
+        match self.memory.grow(&self.machinery.vm, wanted, needed) {
+            Ok(Some(bytes)) => Ok(bytes as i64),
+            Ok(None) | Err(_) => Err(Errno::ENOMEM),
+        }
+    }
+
+    fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {
+        let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        // SAFETY: the range lies in the guest's memory; this advice keeps what the pages hold.
+        match unsafe { libc::madvise(pages.cast(), bytes as usize, advice) } {
+            0 => Ok(0),
+            _ => Err(last_errno()),
+        }
+    }
+
+    /// Anonymous memory again, also where a file was mapped.
+    fn discard(&self, address: u64, bytes: u64) -> Outcome {
+        let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        // SAFETY: the range lies in the guest's memory above the monitor's own pages; nothing in
+        // this process relies on what it holds.
+        let mapped = unsafe {
+            libc::mmap(
+                pages.cast(),
+                bytes as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
+                -1,
+                0,
+            )
+        };
+        if mapped == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        Ok(0)
+    }
+
+    fn map_file(&self, fd: u64, offset: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
+        let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let fd = if flags & MAP_FILE_EXECUTABLE != 0 {
+            self.machinery.executable.as_raw_fd()
+        } else {
+            let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+            if !self.service.owns(fd) {
+                return Err(Errno::EBADF);
+            }
+            fd
+        };
+        let shared = flags & MAP_FILE_SHARED != 0 && flags & MAP_FILE_EXECUTABLE == 0;
+        let (kind, protection) = match (shared, flags & MAP_FILE_WRITE != 0) {
+            (false, _) => (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_WRITE),
+            (true, false) => (libc::MAP_SHARED, libc::PROT_READ),
+            (true, true) => (libc::MAP_SHARED, libc::PROT_READ | libc::PROT_WRITE),
+        };
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        // SAFETY: as in `discard`; the guest may see the file, as it holds a descriptor of it.
+        let mapped = unsafe {
+            libc::mmap(
+                pages.cast(),
+                bytes as usize,
+                protection,
+                kind | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                fd,
+                offset,
+            )
+        };
+        if mapped == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        if bytes <= POPULATED_FILE {
+            // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
+            unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
+        }
+        Ok(0)
+    }
+
+    fn sync(&self, address: u64, bytes: u64) -> Outcome {
+        let start = address & !(PAGE - 1);
+        let bytes = (address - start)
+            .checked_add(bytes)
+            .and_then(|bytes| bytes.checked_next_multiple_of(PAGE))
+            .filter(|bytes| *bytes <= GRANULE)
+            .ok_or(Errno::EINVAL)?;
+        let pages = self.memory.pages(start, bytes).ok_or(Errno::EFAULT)?;
+        // SAFETY: the range lies in the guest's memory; msync(2) only reads it.
+        match unsafe { libc::msync(pages.cast(), bytes as usize, libc::MS_SYNC) } {
+            0 => Ok(0),
+            _ => Err(last_errno()),
+        }
+    }
+
+    fn clock(
+        &self,
+        slot: &SlotData,
+        clock: u64,
+        offset: u64,
+        read: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> i32,
+    ) -> Outcome {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: `read` is clock_gettime(2) or clock_getres(2), which fill one timespec.
+        if unsafe { read(clock as libc::clockid_t, &mut time) } != 0 {
+            return Err(last_errno());
+        }
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&time.tv_sec.to_le_bytes());
+        bytes[8..].copy_from_slice(&time.tv_nsec.to_le_bytes());
+        slot.copy_out(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, &bytes)?;
+        Ok(0)
+    }
+
+    fn log(&self, slot: &SlotData, offset: u64, bytes: u64) -> Outcome {
+        let mut text = vec![0; usize::try_from(bytes).unwrap_or(LOG_BYTES).min(LOG_BYTES)];
+        slot.copy_in(
+            usize::try_from(offset).map_err(|_| Errno::EFAULT)?,
+            &mut text,
+        )?;
+        report::line(&text);
+        Ok(0)
+    }
+
+    /// The program has ended, and so does this process.
+    pub(super) fn end(&self, status: ExitStatus) -> ! {
+        if self.machinery.verbose {
+            report::counters(self);
+        }
+        end_as(status)
+    }
+}

@@ -1,0 +1,130 @@
+//! The monitor's side of the channel: takes requests, has them done, writes answers.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use pinion_abi::calls::machine;
+use pinion_abi::channel::{state, Header, Request, Slot, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::layout::physical;
+
+use super::memory::Memory;
+use super::requests::Machinery;
+use crate::calls::{Answer, Service, SlotData};
+
+/// Serves one channel. The vCPU's thread and a helper share it.
+pub struct Server {
+    pub memory: Memory,
+    pub service: Service,
+    pub machinery: Machinery,
+    /// Requests taken from the ring so far: the guest cannot write it.
+    taken: AtomicU32,
+    /// 0 while the helper sleeps on it.
+    pub(super) awake: AtomicU32,
+    /// Exits for the channel, for the counters.
+    pub exits: AtomicU64,
+}
+
+impl Server {
+    pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
+        Server {
+            memory,
+            service,
+            machinery,
+            taken: AtomicU32::new(0),
+            awake: AtomicU32::new(0),
+            exits: AtomicU64::new(0),
+        }
+    }
+
+    fn channel(&self) -> *mut u8 {
+        self.memory
+            .boot_pages()
+            .wrapping_add(physical::CHANNEL as usize)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the channel's pages are in the boot memory, which stays mapped; every field is
+        // atomic, so what the guest does to them is seen as some value.
+        unsafe { &*self.channel().cast::<Header>() }
+    }
+
+    fn slot(&self, index: usize) -> (&Slot, SlotData) {
+        let at = self
+            .channel()
+            .wrapping_add(HEADER_BYTES as usize + index % SLOTS * SLOT_BYTES);
+        // SAFETY: as for the header; the slot's data are only copied.
+        unsafe { (&*at.cast::<Slot>(), SlotData::new(at, SLOT_BYTES)) }
+    }
+
+    /// Takes the next request from the ring.
+    fn pop(&self) -> Option<usize> {
+        let header = self.header();
+        loop {
+            let taken = self.taken.load(Ordering::Relaxed);
+            let waiting = header.tail.load(Ordering::Acquire).wrapping_sub(taken);
+            if waiting == 0 {
+                return None;
+            }
+            // A tail that cannot be is the guest's own loss: all before it are skipped.
+            let skip = waiting.saturating_sub(SLOTS as u32);
+            let at = taken.wrapping_add(skip);
+            let next = at.wrapping_add(1);
+            if self
+                .taken
+                .compare_exchange(taken, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+            {
+                let index = header.ring[at as usize % SLOTS].load(Ordering::Relaxed);
+                return Some(index as usize % SLOTS);
+            }
+        }
+    }
+
+    /// Whether the ring has a request.
+    pub(super) fn has_request(&self) -> bool {
+        self.header().tail.load(Ordering::SeqCst) != self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Serves what stands in the ring; returns how many requests that were.
+    pub fn drain(&self) -> usize {
+        let mut served = 0;
+        // No more than can be honest in one go: a guest that pushes for ever must not hold us.
+        while served < SLOTS {
+            let Some(index) = self.pop() else { break };
+            self.serve(index, false);
+            served += 1;
+        }
+        served
+    }
+
+    /// Serves the slot that the vCPU named before it left, if it did.
+    pub fn serve_direct(&self) -> bool {
+        match self.header().direct.swap(0, Ordering::Acquire) {
+            0 => false,
+            index => {
+                self.serve((index - 1) as usize % SLOTS, true);
+                true
+            }
+        }
+    }
+
+    fn serve(&self, index: usize, may_block: bool) {
+        let (slot, data) = self.slot(index);
+        let request = Request {
+            number: slot.number.load(Ordering::Relaxed),
+            args: std::array::from_fn(|at| slot.args[at].load(Ordering::Relaxed)),
+        };
+        let answer = if request.number >= machine::GROW {
+            self.machine(&data, &request, may_block)
+        } else {
+            self.service.serve(&self.memory, &data, request, may_block)
+        };
+        let state = match answer {
+            Answer::Result(value) => {
+                slot.result.store(value, Ordering::Relaxed);
+                state::DONE
+            }
+            Answer::WouldBlock => state::WOULD_BLOCK,
+        };
+        slot.state.store(state, Ordering::Release);
+    }
+}

@@ -1,0 +1,97 @@
+//! The guest's signal dispositions, mirrored on this process: the host itself then ignores,
+//! kills, or leaves alone as Linux would, pid 1's immunity included.
+
+use std::io;
+use std::mem::zeroed;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pinion_abi::calls::machine::{DISPOSITION_DEFAULT, DISPOSITION_HANDLE, DISPOSITION_IGNORE};
+use pinion_abi::Errno;
+
+/// A bit for each signal that came and has a handler in the guest.
+static CAME: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn note(signal: i32) {
+    CAME.fetch_or(1 << (signal - 1), Ordering::Relaxed);
+}
+
+fn checked(result: i32) -> Result<i64, Errno> {
+    match result {
+        -1 => Err(Errno(
+            io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO),
+        )),
+        value => Ok(i64::from(value)),
+    }
+}
+
+pub fn set_disposition(signal: u64, disposition: u64) -> Result<i64, Errno> {
+    let signal = i32::try_from(signal).map_err(|_| Errno::EINVAL)?;
+    if !(1..=64).contains(&signal) {
+        return Err(Errno::EINVAL);
+    }
+    let handler: libc::sighandler_t = match disposition {
+        DISPOSITION_DEFAULT => libc::SIG_DFL,
+        DISPOSITION_IGNORE => libc::SIG_IGN,
+        DISPOSITION_HANDLE => note as extern "C" fn(i32) as libc::sighandler_t,
+        _ => return Err(Errno::EINVAL),
+    };
+    // The C library keeps 32 and 33 for itself and refuses them.
+    if signal == 32 || signal == 33 {
+        return Ok(0);
+    }
+    // SAFETY: the structure is filled as sigaction(2) wants it; the handler touches one atomic.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = handler;
+        checked(libc::sigaction(signal, &action, null_mut()))
+    }
+}
+
+/// The set as the C library has it.
+fn set(bits: u64) -> libc::sigset_t {
+    // SAFETY: sigemptyset and sigaddset take a set that they may write.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in (1..=64).filter(|signal| bits >> (signal - 1) & 1 != 0) {
+            libc::sigaddset(&mut set, signal);
+        }
+        set
+    }
+}
+
+/// This thread blocks these signals and no others.
+pub fn block(bits: u64) -> Result<i64, Errno> {
+    // SAFETY: the set is initialised.
+    match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set(bits), null_mut()) } {
+        0 => Ok(0),
+        error => Err(Errno(error)),
+    }
+}
+
+/// Signals that wait to be unblocked.
+pub fn pending() -> u64 {
+    // SAFETY: sigpending fills the set, sigismember reads it.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigpending(&mut set);
+        (1..=64)
+            .filter(|signal| libc::sigismember(&set, *signal) == 1)
+            .fold(0, |bits, signal| bits | 1 << (signal - 1))
+    }
+}
+
+pub fn pause() -> Result<i64, Errno> {
+    // SAFETY: pause(2) takes nothing.
+    checked(unsafe { libc::pause() })
+}
+
+/// The helper thread leaves signals to the vCPU's thread, but for those that its own writes cause.
+pub fn block_for_helper(blocked: u64) {
+    let own = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
+    // Should it fail, a signal is taken by this thread: dispositions are the process's.
+    let _ = block(!own | blocked);
+}

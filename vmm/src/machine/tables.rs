@@ -1,0 +1,179 @@
+//! The first page tables and registers: the vCPU starts in long mode at ring 3, with no firmware.
+
+use pinion_abi::layout::{
+    per_cpu, physical, selector, ImageHeader, GRANULE, KERNEL, PAGE, PER_CPU, PHYSICAL,
+};
+
+use crate::kvm::abi::*;
+use crate::kvm::{Kvm, KvmError, Vcpu};
+
+const PRESENT: u64 = 1;
+const WRITE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+const ACCESSED_DIRTY: u64 = 3 << 5;
+const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+const LEAF: u64 = PRESENT | WRITE | USER | ACCESSED_DIRTY;
+
+/// I/O privilege 3, interrupts off.
+const FLAGS: u64 = 0x3002;
+const GIB: u64 = 1 << 30;
+
+/// Tables in their order at [`physical::TABLES`].
+#[derive(Clone, Copy)]
+enum Table {
+    Top,
+    /// Top-level entry 255: the kernel and the linear mapping.
+    Kernel,
+    KernelImage,
+    /// The first GiB of the linear mapping; the kernel adds others.
+    Linear,
+    /// Top-level entry 254 and below: the vCPU's own.
+    PerCpu,
+    PerCpuDirectory,
+    PerCpuPages,
+}
+
+impl Table {
+    fn address(self) -> u64 {
+        physical::TABLES + self as u64 * PAGE
+    }
+}
+
+const _: () = assert!(Table::PerCpuPages as u64 + 1 < physical::TABLES_BOOT + 1);
+
+fn index(address: u64, level: u32) -> u64 {
+    address >> (12 + 9 * level) & 511
+}
+
+/// The tables' entries, as (physical address, entry).
+pub fn entries(memory_bytes: u64) -> Vec<(u64, u64)> {
+    let mut entries = Vec::with_capacity(64);
+    let mut set = |table: Table, index: u64, value: u64| {
+        entries.push((table.address() + index * 8, value));
+    };
+    let link = |table: Table| table.address() | PRESENT | WRITE | USER | 1 << 5;
+    set(Table::Top, index(KERNEL, 3), link(Table::Kernel));
+    set(Table::Top, index(PER_CPU, 3), link(Table::PerCpu));
+    set(Table::Kernel, index(KERNEL, 2), link(Table::KernelImage));
+    set(Table::Kernel, index(PHYSICAL, 2), link(Table::Linear));
+    set(
+        Table::KernelImage,
+        index(KERNEL, 1),
+        physical::KERNEL_IMAGE | LEAF | LARGE,
+    );
+    let mut at = 0;
+    while at < memory_bytes.min(GIB) {
+        set(
+            Table::Linear,
+            index(PHYSICAL + at, 1),
+            at | LEAF | LARGE | NO_EXECUTE,
+        );
+        at += GRANULE;
+    }
+    set(
+        Table::PerCpu,
+        index(PER_CPU, 2),
+        link(Table::PerCpuDirectory),
+    );
+    set(
+        Table::PerCpuDirectory,
+        index(PER_CPU, 1),
+        link(Table::PerCpuPages),
+    );
+    for page in 0..physical::PER_CPU_BYTES / PAGE {
+        let address = physical::PER_CPU + page * PAGE;
+        set(Table::PerCpuPages, page, address | LEAF | NO_EXECUTE);
+    }
+    entries
+}
+
+/// Sets the first vCPU up to start the kernel.
+pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<(), KvmError> {
+    let mut cpuid = kvm.supported_cpuid()?;
+    let mut has_xsave = false;
+    for entry in &mut cpuid.entries[..] {
+        match (entry.function, entry.index) {
+            // kvm_pvm does not list XSAVE and FSGSBASE, which work all the same once CR4 has them.
+            (1, _) => {
+                has_xsave = entry.ecx & 1 << 26 != 0;
+                entry.ecx |= 1 << 26;
+            }
+            (7, 0) => entry.ebx |= 1,
+            _ => {}
+        }
+    }
+    vcpu.set_cpuid(&cpuid)?;
+    let segment = |selector: u16, kind: u8, long: u8| kvm_segment {
+        limit: u32::MAX,
+        selector,
+        type_: kind,
+        present: 1,
+        dpl: 3,
+        db: 1 - long,
+        s: 1,
+        l: long,
+        g: 1,
+        ..kvm_segment::default()
+    };
+    let mut sregs = vcpu.sregs()?;
+    sregs.cs = segment(selector::USER_CODE, 11, 1);
+    let data = segment(selector::USER_DATA, 3, 0);
+    (sregs.ss, sregs.ds, sregs.es, sregs.fs, sregs.gs) = (data, data, data, data, data);
+    sregs.tr = kvm_segment {
+        base: PER_CPU + per_cpu::TSS,
+        limit: per_cpu::TSS_BYTES as u32 - 1,
+        selector: selector::TASK,
+        type_: 11,
+        present: 1,
+        ..kvm_segment::default()
+    };
+    let table = |offset: u64, bytes: u64| kvm_dtable {
+        base: PER_CPU + offset,
+        limit: bytes as u16 - 1,
+        padding: [0; 3],
+    };
+    sregs.gdt = table(per_cpu::GDT, per_cpu::GDT_BYTES);
+    sregs.idt = table(per_cpu::IDT, per_cpu::IDT_BYTES);
+    // PG, WP, NE, ET, MP, PE.
+    sregs.cr0 = 0x8001_0033;
+    sregs.cr3 = Table::Top.address();
+    // PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE.
+    sregs.cr4 = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 16 | 1 << 18;
+    // SCE, LME, LMA, NXE.
+    sregs.efer = 0xd01;
+    vcpu.set_sregs(&sregs)?;
+    let star = 0x23 << 48 | u64::from(selector::KERNEL_CODE) << 32;
+    let msr = |index, data| kvm_msr_entry {
+        index,
+        reserved: 0,
+        data,
+    };
+    vcpu.set_msrs([
+        msr(MSR_STAR, star),
+        msr(MSR_LSTAR, header.syscall),
+        msr(MSR_SYSCALL_MASK, 0),
+    ])?;
+    if has_xsave {
+        vcpu.set_xcr0(guest_xcr0(&cpuid))?;
+    }
+    vcpu.share_tsc();
+    vcpu.set_regs(&kvm_regs {
+        rip: header.entry,
+        // As after a call.
+        rsp: PER_CPU + per_cpu::END - 8,
+        rflags: FLAGS,
+        ..kvm_regs::default()
+    })
+}
+
+/// What the guest can enable: all that the machine has but AMX, whose tiles are lost at exits.
+fn guest_xcr0(cpuid: &kvm_cpuid2) -> u64 {
+    const AMX: u64 = 3 << 17;
+    let leaf = cpuid
+        .entries
+        .iter()
+        .find(|entry| entry.function == 0xd && entry.index == 0);
+    let supported = leaf.map_or(3, |leaf| u64::from(leaf.eax) | u64::from(leaf.edx) << 32);
+    supported & !AMX
+}
