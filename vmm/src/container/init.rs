@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 
 use super::credentials::{self, CredentialsError};
 use super::devices::{self, DeviceError};
+use super::fds;
 use super::launcher::{FAILED, READY};
 use super::masks::{self, MaskError};
 use super::mount_api::Tree;
@@ -16,13 +17,15 @@ use super::namespaces::Namespaces;
 use super::procfs::Procfs;
 use super::program::{self, Program, ProgramError};
 use super::rlimits::{self, Limits, RlimitError};
-use super::rootfs::{Rootfs, RootfsError};
 use super::rooted::Root;
+use super::rootfs::{Rootfs, RootfsError};
 use super::seccomp::{self, SeccompError};
 use super::signals;
+use crate::calls::{CallsError, Service, ServiceConfig};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, Errno};
 use crate::exit::{end_as, ExitStatus};
+use crate::machine::{Guest, Machine, MachineError};
 use crate::plan::LaunchPlan;
 
 /// What goes wrong inside, in runc's words: what it finds while it sets the container up is told
@@ -37,8 +40,12 @@ enum InitError {
     Control(#[from] ControlError),
     #[error("exec fifo: {0}")]
     Fifo(Errno),
-    #[error("this monitor has no machine yet")]
-    NoMachine,
+    #[error("unable to start container process: {0}")]
+    Machine(#[from] MachineError),
+    #[error("unable to start container process: {0}")]
+    Calls(#[from] CallsError),
+    #[error("unable to start container process: the program's file: {0}")]
+    Executable(Errno),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,14 +96,18 @@ pub fn run(
     control: &mut Control,
     descriptors: Descriptors,
 ) -> ! {
-    let Ok(mut launcher) = descriptors.launcher.try_clone() else { end_as(ExitStatus::Code(1)) };
+    let Ok(mut launcher) = descriptors.launcher.try_clone() else {
+        end_as(ExitStatus::Code(1))
+    };
     match init(plan, limits, namespaces, control, descriptors) {
         Ok(status) => end_as(status),
         // The launcher has told the caller why, if it could.
         Err(InitError::Setup(SetupError::Orphaned)) => end_as(ExitStatus::Code(1)),
         Err(error) => {
             // Who is gone hears nothing; the caller finds out by the closed socket.
-            let _ = control.send(&Event::Error { message: &error.to_string() });
+            let _ = control.send(&Event::Error {
+                message: &error.to_string(),
+            });
             let _ = launcher.write_all(&[FAILED]);
             end_as(ExitStatus::Code(1))
         }
@@ -110,9 +121,18 @@ fn init(
     control: &mut Control,
     descriptors: Descriptors,
 ) -> Result<ExitStatus, InitError> {
-    let Descriptors { kvm, kernel, fifo, null, mut launcher } = descriptors;
+    let Descriptors {
+        kvm,
+        kernel,
+        fifo,
+        null,
+        mut launcher,
+    } = descriptors;
     wait_for_launcher(&mut launcher)?;
     isolate(namespaces)?;
+    // While the host's /proc and /sys are in sight, and nothing is given up yet.
+    let machine = Machine::new(kvm, keep_private, &kernel, plan.machine.memory_limit)?;
+    drop(kernel);
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
     let read_only = furnish(plan, rootfs.root(), namespaces)?;
@@ -148,14 +168,16 @@ fn init(
         wait_for_start(&procfs, &fifo).map_err(InitError::Fifo)?;
     }
     signals::reset();
-    run_program(kvm, kernel, plan, program)
+    run_program(machine, procfs, plan, program)
 }
 
 /// The launcher writes id maps and control groups, then one byte.
 fn wait_for_launcher(launcher: &mut UnixStream) -> Result<(), SetupError> {
     signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     // A launcher that ended before this call is found by the closed socket.
-    launcher.read_exact(&mut [0]).map_err(|_| SetupError::Orphaned)
+    launcher
+        .read_exact(&mut [0])
+        .map_err(|_| SetupError::Orphaned)
 }
 
 fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
@@ -171,14 +193,19 @@ fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
     }
     if namespaces.make_cgroup {
         // SAFETY: unshare(2) takes flags.
-        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) }).map_err(step("unshare cgroup namespace"))?;
+        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })
+            .map_err(step("unshare cgroup namespace"))?;
     }
     Ok(())
 }
 
 /// Mounts, devices and links in the rootfs, from outside of it. Returns what
 /// [`mounts::make_read_only`] finishes.
-fn furnish(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Result<Vec<Tree>, InitError> {
+fn furnish(
+    plan: &LaunchPlan,
+    root: &Root,
+    namespaces: &Namespaces,
+) -> Result<Vec<Tree>, InitError> {
     let read_only = mounts::mount_all(root, &plan.mounts).map_err(SetupError::from)?;
     devices::make_all(root, &plan.devices, namespaces.makes_user()).map_err(SetupError::from)?;
     devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
@@ -189,11 +216,13 @@ fn furnish(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Result<Ve
 fn set_names_and_sysctls(plan: &LaunchPlan) -> Result<(), SetupError> {
     if let Some(name) = &plan.hostname {
         // SAFETY: sethostname(2) reads as many bytes as it is told.
-        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }).map_err(step("sethostname"))?;
+        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
+            .map_err(step("sethostname"))?;
     }
     if let Some(name) = &plan.domainname {
         // SAFETY: setdomainname(2) reads as many bytes as it is told.
-        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }).map_err(step("setdomainname"))?;
+        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
+            .map_err(step("setdomainname"))?;
     }
     if plan.sysctl.is_empty() {
         return Ok(());
@@ -201,7 +230,12 @@ fn set_names_and_sysctls(plan: &LaunchPlan) -> Result<(), SetupError> {
     let procfs = Procfs::complete().map_err(step("mount a private procfs"))?;
     for (name, value) in &plan.sysctl {
         let file = sysctl_file(name);
-        procfs.write_sysctl(&file, value).map_err(|errno| SetupError::Sysctl { name: name.clone(), errno })?;
+        procfs
+            .write_sysctl(&file, value)
+            .map_err(|errno| SetupError::Sysctl {
+                name: name.clone(),
+                errno,
+            })?;
     }
     Ok(())
 }
@@ -223,12 +257,19 @@ fn sysctl_file(name: &str) -> String {
 
 /// Everything that makes this process the user's: after this it has no privilege that the program
 /// has not.
-fn become_process(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Result<(), InitError> {
+fn become_process(
+    plan: &LaunchPlan,
+    root: &Root,
+    namespaces: &Namespaces,
+) -> Result<(), InitError> {
     let process = &plan.process;
     rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
     // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
     let at_cwd = match program::change_directory(root, &process.cwd) {
-        Err(ProgramError::Cwd { errno: Errno(libc::EACCES | libc::EPERM), .. }) => false,
+        Err(ProgramError::Cwd {
+            errno: Errno(libc::EACCES | libc::EPERM),
+            ..
+        }) => false,
         result => result.map(|()| true)?,
     };
     // Installing a filter takes CAP_SYS_ADMIN or no_new_privs, so it goes before the user, who may
@@ -244,7 +285,8 @@ fn become_process(plan: &LaunchPlan, root: &Root, namespaces: &Namespaces) -> Re
     // open its /proc/PID/ns any more, so there the monitor stays dumpable.
     if !namespaces.makes_user() {
         // SAFETY: this operation takes numbers.
-        check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map_err(step("prctl(PR_SET_DUMPABLE)"))?;
+        check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+            .map_err(step("prctl(PR_SET_DUMPABLE)"))?;
     }
     // A change of credentials takes the signal away.
     signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
@@ -261,7 +303,9 @@ fn tell_ready(control: &mut Control, launcher: &mut UnixStream) -> Result<(), In
     signals::die_with_parent(0).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     control.send(&Event::Ready)?;
     control.close();
-    launcher.write_all(&[READY]).map_err(|_| SetupError::Orphaned)?;
+    launcher
+        .write_all(&[READY])
+        .map_err(|_| SetupError::Orphaned)?;
     Ok(())
 }
 
@@ -272,8 +316,46 @@ fn wait_for_start(procfs: &Procfs, fifo: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Makes the microVM run the program, for as long as it lives.
-fn run_program(_kvm: OwnedFd, _kernel: File, _plan: &LaunchPlan, _program: Program) -> Result<ExitStatus, InitError> {
-    Err(InitError::NoMachine)
+fn run_program(
+    machine: Machine,
+    procfs: Procfs,
+    plan: &LaunchPlan,
+    program: Program,
+) -> Result<ExitStatus, InitError> {
+    let rlimits = program.rlimits.map(|limit| [limit.soft, limit.hard]);
+    let [soft, hard] = rlimits[libc::RLIMIT_NOFILE as usize];
+    let floor = fds::private_floor();
+    let keep = |fd: &OwnedFd| fd.try_clone().map_err(Errno::from);
+    let service = Service::new(ServiceConfig {
+        private_floor: floor,
+        nofile: (soft, hard),
+        proc: procfs.into_fd(),
+        executable: keep(&program.executable).map_err(InitError::Executable)?,
+        executable_path: program.path.clone(),
+        arguments: program.args.clone(),
+        environment: program.env.clone(),
+    })?;
+    let file = File::from(program.executable);
+    let executable_bytes = file
+        .metadata()
+        .map_err(|error| InitError::Executable(error.into()))?
+        .len();
+    let guest = Guest {
+        executable: file.into(),
+        executable_bytes,
+        path: program.path,
+        arguments: program.args,
+        environment: program.env,
+        rlimits,
+        no_new_privileges: program.no_new_privileges,
+        verbose: plan.machine.verbose,
+    };
+    Ok(machine.run(guest, service)?)
+}
+
+/// New descriptors of the machine go out of the guest's reach.
+fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
+    fds::make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
 }
 
 #[cfg(test)]
@@ -283,7 +365,13 @@ mod tests {
     #[test]
     fn the_first_separator_of_a_sysctl_decides() {
         assert_eq!(sysctl_file("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
-        assert_eq!(sysctl_file("net.ipv4.conf.eth0/1.forwarding"), "net/ipv4/conf/eth0.1/forwarding");
-        assert_eq!(sysctl_file("net/ipv4/conf/eth0.1/forwarding"), "net/ipv4/conf/eth0.1/forwarding");
+        assert_eq!(
+            sysctl_file("net.ipv4.conf.eth0/1.forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
+        assert_eq!(
+            sysctl_file("net/ipv4/conf/eth0.1/forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
     }
 }
