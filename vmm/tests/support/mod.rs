@@ -1,8 +1,11 @@
 //! A caller of the monitor, as `oci/` is: makes a rootfs and a plan, speaks the control protocol.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -23,14 +26,19 @@ pub struct Bundle {
 impl Bundle {
     pub fn new() -> Bundle {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("container-{}-{number}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("container-{}-{number}", std::process::id()));
         let bundle = Bundle { directory };
         for name in ["proc", "sys", "dev", "tmp", "etc", "bin", "empty"] {
             fs::create_dir_all(bundle.rootfs().join(name)).unwrap();
         }
         // Never run natively: it only has to be found.
         bundle.file("bin/program", "#!/bin/sh\n", 0o755);
-        bundle.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n", 0o644);
+        bundle.file(
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n",
+            0o644,
+        );
         make_fifo(&bundle.fifo());
         bundle
     }
@@ -121,7 +129,13 @@ pub fn mount(destination: &str, kind: &str, source: &str, flags: u64, data: &str
 }
 
 pub fn bind(source: &Path, destination: &str, flags: u64) -> Value {
-    mount(destination, "bind", source.to_str().unwrap(), flags | libc::MS_BIND | libc::MS_REC, "")
+    mount(
+        destination,
+        "bind",
+        source.to_str().unwrap(),
+        flags | libc::MS_BIND | libc::MS_REC,
+        "",
+    )
 }
 
 pub fn device(path: &str, major: u32, minor: u32) -> Value {
@@ -150,15 +164,21 @@ impl Monitor {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let preserved = plan["preserveFds"].as_u64().unwrap() as RawFd;
         let control = 3 + preserved;
-        let mut wanted: Vec<(RawFd, RawFd)> =
-            extra.iter().enumerate().map(|(index, fd)| (high(*fd), 4 + preserved + index as RawFd)).collect();
+        let mut wanted: Vec<(RawFd, RawFd)> = extra
+            .iter()
+            .enumerate()
+            .map(|(index, fd)| (high(*fd), 4 + preserved + index as RawFd))
+            .collect();
         for (index, fd) in extra.iter().take(preserved as usize).enumerate() {
             wanted[index] = (high(*fd), 3 + index as RawFd);
         }
         wanted.push((high(theirs.as_raw_fd()), control));
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinion-vmm"));
         command.args(["launch", "--control-fd", &control.to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         // SAFETY: dup2(2) may be called between fork and exec.
         unsafe {
             command.pre_exec(move || {
@@ -170,8 +190,15 @@ impl Monitor {
         }
         let launcher = command.spawn().unwrap();
         drop(theirs);
-        let mut monitor = Monitor { launcher, socket: ours, pid: None };
-        monitor.socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut monitor = Monitor {
+            launcher,
+            socket: ours,
+            pid: None,
+        };
+        monitor
+            .socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         monitor.send(plan);
         monitor
     }
@@ -210,7 +237,9 @@ impl Monitor {
     pub fn error(&mut self) -> String {
         loop {
             match self.event() {
-                Some(event) if event["event"] == "error" => return event["message"].as_str().unwrap().to_owned(),
+                Some(event) if event["event"] == "error" => {
+                    return event["message"].as_str().unwrap().to_owned()
+                }
                 Some(event) if event["event"] == "pid" => {}
                 other => panic!("{other:?}"),
             }
@@ -229,7 +258,9 @@ impl Monitor {
     /// The value of a line of /proc/PID/status.
     pub fn status(&self, key: &str) -> String {
         let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         line.unwrap().trim().to_owned()
     }
 
@@ -241,11 +272,17 @@ impl Monitor {
     /// The line of a mount point in the container: (options, type, super options).
     pub fn mount_of(&self, point: &str) -> Option<(String, String, String)> {
         let info = self.proc("mountinfo");
-        let line = info.lines().rfind(|line| line.split(' ').nth(4) == Some(point))?;
+        let line = info
+            .lines()
+            .rfind(|line| line.split(' ').nth(4) == Some(point))?;
         let (first, second) = line.split_once(" - ")?;
         let mut second = second.split(' ');
         let (kind, options) = (second.next()?, second.nth(1)?);
-        Some((first.split(' ').nth(5)?.to_owned(), kind.to_owned(), options.to_owned()))
+        Some((
+            first.split(' ').nth(5)?.to_owned(),
+            kind.to_owned(),
+            options.to_owned(),
+        ))
     }
 }
 
@@ -295,10 +332,4 @@ fn high(fd: RawFd) -> RawFd {
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 200) };
     assert!(copy >= 0);
     copy
-}
-
-/// Takes ownership of a descriptor number.
-pub fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: the caller has just opened it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
