@@ -1,7 +1,7 @@
 import { chownSync } from 'node:fs';
 import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
-import { messageOf, OciError, prefixed, runcError, systemError } from '../errors.ts';
+import { messageOf, prefixed, runcError, systemError } from '../errors.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { MonitorSession } from '../monitor/session.ts';
 import { cgroupPaths, computePlan, readHost } from '../plan/index.ts';
@@ -11,7 +11,6 @@ import { identify, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { readBundle } from './bundle.ts';
-import { isFrozen, processesIn } from './cgroup.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
 import { checkPreservedFds, listenFds } from './fds.ts';
 import { type Launch, launchInit } from './launch.ts';
@@ -62,6 +61,8 @@ export async function createContainer(
   const store = new StateStore(ctx.root);
   const native = new Native(ctx.addon);
   const config = readBundle(options.bundle, ctx.log);
+  // To be sure comes with the claim; but now the plan would find a container's cgroup in use.
+  if (store.has(options.id)) throw runcError('ERR_PINION_EXISTS');
   const plan = planOf(ctx, config, options, mode, store.execFifo(options.id));
   checkConsole(config, options, mode);
   const record = newRecord(ctx, config, options, plan);
@@ -69,9 +70,6 @@ export async function createContainer(
   const lock = await claim(native, store, record.id);
   const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {} };
   try {
-    checkCgroups(plan);
-    // Only now are they its own, to be emptied and removed.
-    record.cgroups = cgroupPaths(plan);
     store.write(record);
     makeExecFifo(native, plan);
     const init = await launchInit(launch, plan, mode.onInit);
@@ -117,21 +115,6 @@ function planOf(
   return plan;
 }
 
-/** Two containers in one control group could not be told apart when one is deleted. */
-function checkCgroups(plan: LaunchPlan): void {
-  const directories = cgroupPaths(plan);
-  const { size } = processesIn(directories);
-  if (size > 0) {
-    throw new OciError(
-      'ERR_PINION_CGROUP_IN_USE',
-      `container's cgroup is not empty: ${size} process(es) found`,
-    );
-  }
-  if (isFrozen(directories)) {
-    throw new OciError('ERR_PINION_CGROUP_FROZEN', "container's cgroup unexpectedly frozen");
-  }
-}
-
 function newRecord(
   ctx: Context,
   config: Config,
@@ -148,7 +131,7 @@ function newRecord(
     creator: identify(ctx.pid) ?? null,
     init: null,
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
-    cgroups: [],
+    cgroups: cgroupPaths(plan),
     hooks: {
       poststart: config.hooks?.poststart ?? [],
       poststop: config.hooks?.poststop ?? [],

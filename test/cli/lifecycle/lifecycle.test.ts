@@ -1,6 +1,8 @@
 /** create, start, state, kill, delete and list of real containers. */
+import { spawn } from 'node:child_process';
 import {
   closeSync,
+  existsSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -10,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { identify } from '../../../oci/state/process.ts';
+import { PINION } from '../../pinion.ts';
 import { Container } from './container.ts';
 
 describe('create', () => {
@@ -70,11 +73,7 @@ describe('create', () => {
     const result = await container.end(container.spawn(args, fds));
     fds.forEach(closeSync);
     expect(result).toMatchObject({ status: 0, stderr: '' });
-    const { pid } = await container.state();
-    const passed = readdirSync(`/proc/${pid}/fd`).filter(
-      (fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === '/etc/hostname',
-    );
-    expect(passed.sort()).toEqual(['3', '4']);
+    expect(await passedFds(container)).toEqual(['3', '4']);
   });
 
   test('refuses a missing descriptor by name', async () => {
@@ -84,6 +83,46 @@ describe('create', () => {
       stderr: expect.stringContaining('unable to stat preserved-fd 0 (of 2)'),
     });
     expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('passes the sockets of a service manager on, if it is meant', async () => {
+    const container = new Container();
+    const fd = openSync('/etc/hostname', 'r');
+    const create = `${PINION} --root ${container.root} create --bundle ${container.bundle}`;
+    const script = `LISTEN_FDS=1 LISTEN_PID=$$ exec ${create} --preserve-fds 1 ${container.id}`;
+    const shell = spawn('/bin/sh', ['-c', script], {
+      env: {},
+      stdio: ['ignore', 1, 2, fd, fd, fd],
+    });
+    closeSync(fd);
+    expect(await container.end(shell)).toMatchObject({ status: 0 });
+    expect(await passedFds(container)).toEqual(['3', '4']);
+  });
+
+  test('a pid-file that cannot be written is an error, and leaves nothing', async () => {
+    const container = new Container();
+    const path = join(container.base, 'no', 'pid');
+    expect(await container.launch('create', '--pid-file', path)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`open ${container.base}/no/.pid: no such file or directory`),
+    });
+    expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('refuses the control group of another container, and does it no harm', async () => {
+    const container = new Container();
+    await container.create();
+    const other = new Container({
+      edit: (config) => {
+        config.linux.cgroupsPath = `/${container.id}`;
+      },
+    });
+    expect(await other.launch('create')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("container's cgroup is not empty: 1 process(es) found"),
+    });
+    expect(await other.leftovers()).toEqual([]);
+    expect(await container.state()).toMatchObject({ status: 'created' });
   });
 
   test('refuses a console socket without a terminal', async () => {
@@ -97,6 +136,14 @@ describe('create', () => {
     expect(await container.leftovers()).toEqual([]);
   });
 });
+
+/** The init's descriptors of /etc/hostname, which the tests pass. */
+async function passedFds(container: Container): Promise<string[]> {
+  const { pid } = await container.state();
+  return readdirSync(`/proc/${pid}/fd`)
+    .filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === '/etc/hostname')
+    .sort();
+}
 
 describe('start', () => {
   test('runs the program, once', async () => {
@@ -218,6 +265,28 @@ describe('delete', () => {
     }
     expect(await container.leftovers()).toEqual([]);
   });
+});
+
+test('a frozen container is paused: not to be started or deleted, but to be killed', async () => {
+  const container = new Container();
+  await container.create();
+  const [freezer] = [
+    [`/sys/fs/cgroup/freezer/${container.id}/freezer.state`, 'FROZEN'],
+    [`/sys/fs/cgroup/${container.id}/cgroup.freeze`, '1'],
+  ].filter(([path]) => existsSync(path ?? ''));
+  const [path = '', frozen = ''] = freezer ?? [];
+  writeFileSync(path, frozen);
+  expect(await container.state()).toMatchObject({ status: 'paused' });
+  expect(await container.pinion('start', container.id)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('cannot start a container in the paused state'),
+  });
+  expect(await container.pinion('delete', container.id)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('that is not stopped: paused'),
+  });
+  expect(await container.pinion('kill', container.id, 'KILL')).toMatchObject({ status: 0 });
+  await expect.poll(async () => (await container.state()).status).toBe('stopped');
 });
 
 test('list has every container, with its owner', async () => {
