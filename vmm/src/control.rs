@@ -113,10 +113,12 @@ fn read_frame(source: &mut impl Read) -> Result<Vec<u8>, ControlError> {
 }
 
 fn read_all(source: &mut impl Read, buffer: &mut [u8]) -> Result<(), ControlError> {
-    source.read_exact(buffer).map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => ControlError::Closed,
-        _ => ControlError::Io(error),
-    })
+    source
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => ControlError::Closed,
+            _ => ControlError::Io(error),
+        })
 }
 
 /// One write for a frame, so that the caller never sees half of one from a monitor that dies.
@@ -143,10 +145,14 @@ mod tests {
     fn events_have_the_documented_form() {
         let form = |event: &Event| serde_json::to_string(event).unwrap();
         assert_eq!(form(&Event::Pid { pid: 7 }), r#"{"event":"pid","pid":7}"#);
-        let pause = Event::Pause { at: Pause::CreateRuntime };
+        let pause = Event::Pause {
+            at: Pause::CreateRuntime,
+        };
         assert_eq!(form(&pause), r#"{"event":"pause","at":"createRuntime"}"#);
         assert_eq!(form(&Event::Ready), r#"{"event":"ready"}"#);
-        let error = Event::Error { message: "no \"x\"" };
+        let error = Event::Error {
+            message: "no \"x\"",
+        };
         assert_eq!(form(&error), r#"{"event":"error","message":"no \"x\""}"#);
     }
 

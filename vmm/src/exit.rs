@@ -43,7 +43,9 @@ pub fn end_as(status: ExitStatus) -> ! {
             libc::SIGSEGV => asm!("mov byte ptr [{0}], 0", in(reg) 0_usize),
             libc::SIGBUS => stack_fault(),
             libc::SIGILL => asm!("ud2"),
-            libc::SIGFPE => asm!("xor edx, edx", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _),
+            libc::SIGFPE => {
+                asm!("xor edx, edx", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+            }
             libc::SIGTRAP => asm!("int3"),
             // A 32-bit system call: the monitor's filter kills for a foreign architecture.
             libc::SIGSYS => asm!("int 0x80", inout("eax") 20 => _),
@@ -66,7 +68,10 @@ unsafe fn stack_fault() {
 }
 
 fn leave_no_core() {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: setrlimit(2) reads one struct, this prctl(2) takes numbers. Should one fail, the other
     // does.
     unsafe {

@@ -87,7 +87,9 @@ impl TryFrom<&plan::Capabilities> for Capabilities {
 fn set(names: &[String]) -> Result<u64, CapabilityError> {
     names.iter().try_fold(0, |set, name| {
         let number = NAMES.iter().position(|known| known == name);
-        number.map(|number| set | 1 << number).ok_or_else(|| CapabilityError::Unknown(name.clone()))
+        number
+            .map(|number| set | 1 << number)
+            .ok_or_else(|| CapabilityError::Unknown(name.clone()))
     })
 }
 
@@ -122,7 +124,10 @@ impl Capabilities {
             inheritable: u32,
         }
         const VERSION_3: u32 = 0x2008_0522;
-        let header = Header { version: VERSION_3, pid: 0 };
+        let header = Header {
+            version: VERSION_3,
+            pid: 0,
+        };
         let half = |shift: u32| Data {
             effective: (self.effective >> shift) as u32,
             permitted: (self.permitted >> shift) as u32,
@@ -130,12 +135,22 @@ impl Capabilities {
         };
         let data = [half(0), half(32)];
         // SAFETY: capset(2) of version 3 reads one header and two of the data structs.
-        check(unsafe { libc::syscall(libc::SYS_capset, &header, data.as_ptr()) }).map_err(CapabilityError::Sets)?;
+        check(unsafe { libc::syscall(libc::SYS_capset, &header, data.as_ptr()) })
+            .map_err(CapabilityError::Sets)?;
 
-        prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0).map_err(CapabilityError::Ambient)?;
+        prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_CLEAR_ALL as u64,
+            0,
+        )
+        .map_err(CapabilityError::Ambient)?;
         for number in (0..NAMES.len() as u64).filter(|number| self.ambient & 1 << number != 0) {
-            prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, number)
-                .map_err(CapabilityError::Ambient)?;
+            prctl(
+                libc::PR_CAP_AMBIENT,
+                libc::PR_CAP_AMBIENT_RAISE as u64,
+                number,
+            )
+            .map_err(CapabilityError::Ambient)?;
         }
         Ok(())
     }

@@ -13,7 +13,11 @@ pub enum CgroupError {
     #[error("mkdir {}: {errno}", path.display())]
     Create { path: PathBuf, errno: Errno },
     #[error("failed to write {value:?} to {}: {errno}", path.display())]
-    Write { path: PathBuf, value: String, errno: Errno },
+    Write {
+        path: PathBuf,
+        value: String,
+        errno: Errno,
+    },
     #[error(transparent)]
     DeviceFilter(#[from] DeviceFilterError),
 }
@@ -26,16 +30,24 @@ impl Groups {
         for path in &plan.create {
             match fs::create_dir(path) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(CgroupError::Create { path: path.clone(), errno: error.into() });
+                    return Err(CgroupError::Create {
+                        path: path.clone(),
+                        errno: error.into(),
+                    });
                 }
                 _ => {}
             }
         }
         for write in &plan.writes {
-            let written = open(&write.path).and_then(|mut file| file.write_all(write.value.as_bytes()));
+            let written =
+                open(&write.path).and_then(|mut file| file.write_all(write.value.as_bytes()));
             if let (Err(error), false) = (written, write.optional) {
                 let (path, value) = (write.path.clone(), write.value.clone());
-                return Err(CgroupError::Write { path, value, errno: error.into() });
+                return Err(CgroupError::Write {
+                    path,
+                    value,
+                    errno: error.into(),
+                });
             }
         }
         if let Some(filter) = &plan.device_filter {
@@ -45,7 +57,11 @@ impl Groups {
             let path = directory.join("cgroup.procs");
             match open(&path) {
                 Ok(file) => Ok((path, file)),
-                Err(error) => Err(CgroupError::Write { path, value: String::new(), errno: error.into() }),
+                Err(error) => Err(CgroupError::Write {
+                    path,
+                    value: String::new(),
+                    errno: error.into(),
+                }),
             }
         });
         Ok(Groups(opened.collect::<Result<_, _>>()?))
@@ -54,11 +70,12 @@ impl Groups {
     /// Puts a process into all of them.
     pub fn add(&mut self, pid: i32) -> Result<(), CgroupError> {
         for (path, file) in &mut self.0 {
-            file.write_all(pid.to_string().as_bytes()).map_err(|error| CgroupError::Write {
-                path: path.clone(),
-                value: pid.to_string(),
-                errno: error.into(),
-            })?;
+            file.write_all(pid.to_string().as_bytes())
+                .map_err(|error| CgroupError::Write {
+                    path: path.clone(),
+                    value: pid.to_string(),
+                    errno: error.into(),
+                })?;
         }
         Ok(())
     }

@@ -63,7 +63,9 @@ fn link_single_names(view: &impl AsFd, name: &CString) -> Result<(), Errno> {
     for single in text.split(',') {
         let single = CString::new(single).map_err(|_| Errno(libc::EINVAL))?;
         // SAFETY: both names are C strings.
-        check(unsafe { libc::symlinkat(name.as_ptr(), view.as_fd().as_raw_fd(), single.as_ptr()) })?;
+        check(unsafe {
+            libc::symlinkat(name.as_ptr(), view.as_fd().as_raw_fd(), single.as_ptr())
+        })?;
     }
     Ok(())
 }

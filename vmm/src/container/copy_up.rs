@@ -47,9 +47,15 @@ fn copy_directory(from: BorrowedFd, to: BorrowedFd, depth: u32) -> Result<(), Er
                 let mut target = [0; libc::PATH_MAX as usize];
                 // SAFETY: readlinkat(2) writes less than the buffer has, the rest stays zero.
                 check(unsafe {
-                    libc::readlinkat(from.as_raw_fd(), name.as_ptr(), target.as_mut_ptr().cast(), target.len() - 1)
+                    libc::readlinkat(
+                        from.as_raw_fd(),
+                        name.as_ptr(),
+                        target.as_mut_ptr().cast(),
+                        target.len() - 1,
+                    )
                 } as i64)?;
-                let target = CStr::from_bytes_until_nul(&target).map_err(|_| Errno(libc::ENAMETOOLONG))?;
+                let target =
+                    CStr::from_bytes_until_nul(&target).map_err(|_| Errno(libc::ENAMETOOLONG))?;
                 // SAFETY: both are C strings.
                 check(unsafe { libc::symlinkat(target.as_ptr(), to.as_raw_fd(), name.as_ptr()) })?;
             }
@@ -63,29 +69,56 @@ fn copy_directory(from: BorrowedFd, to: BorrowedFd, depth: u32) -> Result<(), Er
 fn set_owner_and_mode(directory: BorrowedFd, name: &CStr, stat: &libc::stat) -> Result<(), Errno> {
     let flags = libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: the name is a C string. The file is the copy, in a tmpfs that nobody else sees yet.
-    check(unsafe { libc::fchownat(directory.as_raw_fd(), name.as_ptr(), stat.st_uid, stat.st_gid, flags) })?;
+    check(unsafe {
+        libc::fchownat(
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            stat.st_uid,
+            stat.st_gid,
+            flags,
+        )
+    })?;
     if stat.st_mode & libc::S_IFMT != libc::S_IFLNK {
         // SAFETY: as above.
-        check(unsafe { libc::fchmodat(directory.as_raw_fd(), name.as_ptr(), stat.st_mode & 0o7777, 0) })?;
+        check(unsafe {
+            libc::fchmodat(
+                directory.as_raw_fd(),
+                name.as_ptr(),
+                stat.st_mode & 0o7777,
+                0,
+            )
+        })?;
     }
     Ok(())
 }
 
 fn open(directory: BorrowedFd, name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    openat2(directory, name, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
+    openat2(
+        directory,
+        name,
+        flags,
+        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+    )
 }
 
 fn create(directory: BorrowedFd, name: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     let flags = flags | libc::O_CLOEXEC;
     // SAFETY: the name is a C string.
-    crate::errno::check_fd(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, 0o600) })
+    crate::errno::check_fd(unsafe {
+        libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, 0o600)
+    })
 }
 
 fn stat_at(directory: BorrowedFd, name: &CStr) -> Result<libc::stat, Errno> {
     // SAFETY: fstatat(2) reads a C string and fills in the struct, whose fields are integers.
     unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
-        check(libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW))?;
+        check(libc::fstatat(
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            &mut stat,
+            libc::AT_SYMLINK_NOFOLLOW,
+        ))?;
         Ok(stat)
     }
 }
@@ -98,14 +131,20 @@ fn names(directory: &OwnedFd) -> Result<Vec<CString>, Errno> {
     loop {
         // SAFETY: getdents64(2) writes at most as many bytes as the buffer has.
         let length = check(unsafe {
-            libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+            libc::syscall(
+                libc::SYS_getdents64,
+                directory.as_raw_fd(),
+                buffer.as_mut_ptr(),
+                buffer.len(),
+            )
         })?;
         let mut rest = &buffer[..usize::try_from(length).unwrap_or(0)];
         if rest.is_empty() {
             return Ok(names);
         }
         while rest.len() > NAME {
-            let record = usize::from(u16::from_ne_bytes([rest[16], rest[17]])).clamp(NAME, rest.len());
+            let record =
+                usize::from(u16::from_ne_bytes([rest[16], rest[17]])).clamp(NAME, rest.len());
             if let Ok(name) = CStr::from_bytes_until_nul(&rest[NAME..record]) {
                 if name != c"." && name != c".." {
                     names.push(name.to_owned());

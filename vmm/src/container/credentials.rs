@@ -24,9 +24,13 @@ pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
     keep_capabilities(true)?;
     set_groups(&process.additional_gids)?;
     // SAFETY: raw identifiers; this process has one thread, so the process' and the thread's are one.
-    call("setgid", unsafe { libc::syscall(libc::SYS_setresgid, process.gid, process.gid, process.gid) })?;
+    call("setgid", unsafe {
+        libc::syscall(libc::SYS_setresgid, process.gid, process.gid, process.gid)
+    })?;
     // SAFETY: as above.
-    call("setuid", unsafe { libc::syscall(libc::SYS_setresuid, process.uid, process.uid, process.uid) })?;
+    call("setuid", unsafe {
+        libc::syscall(libc::SYS_setresuid, process.uid, process.uid, process.uid)
+    })?;
     keep_capabilities(false)?;
     capabilities.apply()?;
     Ok(())
@@ -35,31 +39,43 @@ pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
 /// Uid and gid 0 of a new user namespace, which the plan's maps have just defined.
 pub fn become_root() -> Result<(), CredentialsError> {
     // SAFETY: raw identifiers.
-    call("setgid", unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) })?;
+    call("setgid", unsafe {
+        libc::syscall(libc::SYS_setresgid, 0, 0, 0)
+    })?;
     // SAFETY: raw identifiers.
-    call("setuid", unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) })
+    call("setuid", unsafe {
+        libc::syscall(libc::SYS_setresuid, 0, 0, 0)
+    })
 }
 
 pub fn no_new_privileges() -> Result<(), CredentialsError> {
     // SAFETY: this operation takes numbers.
-    call("prctl(PR_SET_NO_NEW_PRIVS)", unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    call("prctl(PR_SET_NO_NEW_PRIVS)", unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    })
 }
 
 fn set_groups(groups: &[u32]) -> Result<(), CredentialsError> {
     // SAFETY: the kernel reads as many identifiers as the slice has.
-    let result = check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) });
+    let result =
+        check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) });
     match result {
         // A user namespace whose maps were written without privilege has no setgroups(2)
         // (user_namespaces(7)).
         Err(Errno(libc::EPERM)) if groups.is_empty() => Ok(()),
-        Err(errno) => Err(CredentialsError::Call { call: "setgroups", errno }),
+        Err(errno) => Err(CredentialsError::Call {
+            call: "setgroups",
+            errno,
+        }),
         Ok(_) => Ok(()),
     }
 }
 
 fn keep_capabilities(keep: bool) -> Result<(), CredentialsError> {
     // SAFETY: this operation takes numbers.
-    call("prctl(PR_SET_KEEPCAPS)", unsafe { libc::prctl(libc::PR_SET_KEEPCAPS, u64::from(keep), 0, 0, 0) })
+    call("prctl(PR_SET_KEEPCAPS)", unsafe {
+        libc::prctl(libc::PR_SET_KEEPCAPS, u64::from(keep), 0, 0, 0)
+    })
 }
 
 fn call(call: &'static str, result: impl Into<i64>) -> Result<(), CredentialsError> {

@@ -25,15 +25,27 @@ pub enum DeviceFilterError {
 /// Attaches the rules to the control group, beside those of its ancestors.
 pub fn attach(filter: &DeviceFilter) -> Result<(), DeviceFilterError> {
     let path = || filter.directory.clone();
-    let directory = File::open(&filter.directory)
-        .map_err(|error| DeviceFilterError::Directory { path: path(), error })?;
+    let directory =
+        File::open(&filter.directory).map_err(|error| DeviceFilterError::Directory {
+            path: path(),
+            error,
+        })?;
     let program = load(&program(&filter.rules)?).map_err(DeviceFilterError::Load)?;
     // struct { target_fd, attach_bpf_fd, attach_type, attach_flags, replace_bpf_fd } of union
     // bpf_attr (<linux/bpf.h>).
     const ALLOW_MULTI: u32 = 2;
     const CGROUP_DEVICE: u32 = 6;
-    let attributes = [directory.as_raw_fd() as u32, program.as_raw_fd() as u32, CGROUP_DEVICE, ALLOW_MULTI, 0];
-    bpf(PROG_ATTACH, &attributes).map_err(|errno| DeviceFilterError::Attach { path: path(), errno })?;
+    let attributes = [
+        directory.as_raw_fd() as u32,
+        program.as_raw_fd() as u32,
+        CGROUP_DEVICE,
+        ALLOW_MULTI,
+        0,
+    ];
+    bpf(PROG_ATTACH, &attributes).map_err(|errno| DeviceFilterError::Attach {
+        path: path(),
+        errno,
+    })?;
     Ok(())
 }
 
@@ -43,7 +55,14 @@ const PROG_ATTACH: u32 = 8;
 fn bpf<T>(command: u32, attributes: &T) -> Result<i64, Errno> {
     // SAFETY: the kernel reads the attributes for their size; they hold integers, and pointers to
     // memory that the callers keep during the call.
-    check(unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) })
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attributes),
+            size_of::<T>(),
+        )
+    })
 }
 
 fn load(program: &[Instruction]) -> Result<OwnedFd, Errno> {
@@ -98,7 +117,12 @@ const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 
 fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: u32) -> Instruction {
-    Instruction { code, registers: to | from << 4, offset, immediate: immediate as i32 }
+    Instruction {
+        code,
+        registers: to | from << 4,
+        offset,
+        immediate: immediate as i32,
+    }
 }
 
 /// The program: 1 allows, 0 denies. The last rule that matches decides, so they are looked at from
@@ -117,14 +141,19 @@ fn program(rules: &[DeviceRule]) -> Result<Vec<Instruction>, DeviceFilterError> 
     ];
     for rule in rules.iter().rev() {
         let rule = compile(rule)?;
-        let is_last = rule.iter().all(|instruction| instruction.code != JUMP_NOT_EQUAL);
+        let is_last = rule
+            .iter()
+            .all(|instruction| instruction.code != JUMP_NOT_EQUAL);
         program.extend(rule);
         if is_last {
             // Nothing gets past it, and the verifier refuses what cannot be reached.
             return Ok(program);
         }
     }
-    program.extend([instruction(MOVE_CONSTANT, R0, 0, 0, 0), instruction(EXIT, 0, 0, 0, 0)]);
+    program.extend([
+        instruction(MOVE_CONSTANT, R0, 0, 0, 0),
+        instruction(EXIT, 0, 0, 0, 0),
+    ]);
     Ok(program)
 }
 
@@ -136,12 +165,15 @@ fn compile(rule: &DeviceRule) -> Result<Vec<Instruction>, DeviceFilterError> {
         'c' => Some(2),
         kind => return Err(DeviceFilterError::Kind(kind)),
     };
-    let access = rule.access.chars().try_fold(0, |access, letter| match letter {
-        'm' => Ok(access | 1),
-        'r' => Ok(access | 2),
-        'w' => Ok(access | 4),
-        letter => Err(DeviceFilterError::Access(letter)),
-    })?;
+    let access = rule
+        .access
+        .chars()
+        .try_fold(0, |access, letter| match letter {
+            'm' => Ok(access | 1),
+            'r' => Ok(access | 2),
+            'w' => Ok(access | 4),
+            letter => Err(DeviceFilterError::Access(letter)),
+        })?;
     // Each condition is a list of instructions whose last jumps to the next rule if it fails.
     let mut conditions = Vec::new();
     if let Some(kind) = kind {
@@ -158,7 +190,10 @@ fn compile(rule: &DeviceRule) -> Result<Vec<Instruction>, DeviceFilterError> {
             conditions.push(instruction(JUMP_NOT_EQUAL, register, 0, 0, number));
         }
     }
-    let verdict = [instruction(MOVE_CONSTANT, R0, 0, 0, u32::from(rule.allow)), instruction(EXIT, 0, 0, 0, 0)];
+    let verdict = [
+        instruction(MOVE_CONSTANT, R0, 0, 0, u32::from(rule.allow)),
+        instruction(EXIT, 0, 0, 0, 0),
+    ];
     let length = conditions.len() + verdict.len();
     for (place, condition) in conditions.iter_mut().enumerate() {
         if condition.code == JUMP_NOT_EQUAL {
@@ -174,8 +209,20 @@ fn compile(rule: &DeviceRule) -> Result<Vec<Instruction>, DeviceFilterError> {
 mod tests {
     use super::*;
 
-    fn rule(allow: bool, kind: char, major: Option<u32>, minor: Option<u32>, access: &str) -> DeviceRule {
-        DeviceRule { allow, kind, major, minor, access: access.to_owned() }
+    fn rule(
+        allow: bool,
+        kind: char,
+        major: Option<u32>,
+        minor: Option<u32>,
+        access: &str,
+    ) -> DeviceRule {
+        DeviceRule {
+            allow,
+            kind,
+            major,
+            minor,
+            access: access.to_owned(),
+        }
     }
 
     /// An interpreter of the few instructions above.
@@ -184,7 +231,12 @@ mod tests {
         let mut registers = [0_u32; 16];
         let mut place = 0_usize;
         loop {
-            let Instruction { code, registers: names, offset, immediate } = program[place];
+            let Instruction {
+                code,
+                registers: names,
+                offset,
+                immediate,
+            } = program[place];
             let (to, from) = (usize::from(names & 15), usize::from(names >> 4));
             let immediate = immediate as u32;
             place += 1;
@@ -245,8 +297,14 @@ mod tests {
 
     #[test]
     fn wrong_letters_are_errors() {
-        assert!(matches!(program(&[rule(true, 'x', None, None, "r")]), Err(DeviceFilterError::Kind('x'))));
-        assert!(matches!(program(&[rule(true, 'c', None, None, "q")]), Err(DeviceFilterError::Access('q'))));
+        assert!(matches!(
+            program(&[rule(true, 'x', None, None, "r")]),
+            Err(DeviceFilterError::Kind('x'))
+        ));
+        assert!(matches!(
+            program(&[rule(true, 'c', None, None, "q")]),
+            Err(DeviceFilterError::Access('q'))
+        ));
     }
 
     /// The kernel's verifier has the last word, where this machine lets us ask it.

@@ -26,25 +26,36 @@ pub enum DeviceError {
 /// Makes the plan's devices. `bind`: in a user namespace nobody may make a device that works, so
 /// the host's are bound.
 pub fn make_all(root: &Root, devices: &[Device], bind: bool) -> Result<(), DeviceError> {
-    devices.iter().try_for_each(|device| make(root, device, bind))
+    devices
+        .iter()
+        .try_for_each(|device| make(root, device, bind))
 }
 
 fn make(root: &Root, device: &Device, bind: bool) -> Result<(), DeviceError> {
     let path = || device.path.clone();
-    let failed = |errno| DeviceError::Make { path: path(), errno };
+    let failed = |errno| DeviceError::Make {
+        path: path(),
+        errno,
+    };
     let kind = match device.kind {
         'b' => libc::S_IFBLK,
         'c' | 'u' => libc::S_IFCHR,
         'p' => libc::S_IFIFO,
         kind => return Err(DeviceError::Kind { path: path(), kind }),
     };
-    let number = if kind == libc::S_IFIFO { 0 } else { libc::makedev(device.major, device.minor) };
+    let number = if kind == libc::S_IFIFO {
+        0
+    } else {
+        libc::makedev(device.major, device.minor)
+    };
     if bind && kind != libc::S_IFIFO {
         return bind_host(root, device, kind, number);
     }
     let (directory, name) = root.ensure_parent(&device.path).map_err(failed)?;
     // SAFETY: the name is a C string.
-    match check(unsafe { libc::mknodat(directory.as_raw_fd(), name.as_ptr(), kind | 0o600, number) }) {
+    match check(unsafe {
+        libc::mknodat(directory.as_raw_fd(), name.as_ptr(), kind | 0o600, number)
+    }) {
         Ok(_) => {}
         Err(Errno(libc::EEXIST)) => {
             let there = open_name(&directory, &name).map_err(failed)?;
@@ -54,7 +65,9 @@ fn make(root: &Root, device: &Device, bind: bool) -> Result<(), DeviceError> {
                 Err(DeviceError::Other { path: path() })
             };
         }
-        Err(Errno(libc::EPERM)) if kind != libc::S_IFIFO => return bind_host(root, device, kind, number),
+        Err(Errno(libc::EPERM)) if kind != libc::S_IFIFO => {
+            return bind_host(root, device, kind, number)
+        }
         Err(errno) => return Err(failed(errno)),
     }
     let node = open_name(&directory, &name).map_err(failed)?;
@@ -64,19 +77,38 @@ fn make(root: &Root, device: &Device, bind: bool) -> Result<(), DeviceError> {
     // SAFETY: the paths are empty C strings, the descriptor is the node that was just looked at.
     // fchmodat2(2) instead would want Linux 6.6; a node that is no symbolic link can be named.
     check(unsafe {
-        libc::fchownat(node.as_raw_fd(), c"".as_ptr(), device.uid, device.gid, libc::AT_EMPTY_PATH)
+        libc::fchownat(
+            node.as_raw_fd(),
+            c"".as_ptr(),
+            device.uid,
+            device.gid,
+            libc::AT_EMPTY_PATH,
+        )
     })
     .map_err(failed)?;
     // SAFETY: the name is a C string.
-    check(unsafe { libc::fchmodat(directory.as_raw_fd(), name.as_ptr(), device.mode & 0o7777, 0) }).map_err(failed)?;
+    check(unsafe {
+        libc::fchmodat(
+            directory.as_raw_fd(),
+            name.as_ptr(),
+            device.mode & 0o7777,
+            0,
+        )
+    })
+    .map_err(failed)?;
     Ok(())
 }
 
 fn bind_host(root: &Root, device: &Device, kind: u32, number: u64) -> Result<(), DeviceError> {
-    let failed = |errno| DeviceError::Make { path: device.path.clone(), errno };
+    let failed = |errno| DeviceError::Make {
+        path: device.path.clone(),
+        errno,
+    };
     let tree = Tree::copy(&c_path(&device.path).map_err(failed)?, false).map_err(failed)?;
     if !is_device(&tree, kind, number).map_err(failed)? {
-        return Err(DeviceError::Other { path: device.path.clone() });
+        return Err(DeviceError::Other {
+            path: device.path.clone(),
+        });
     }
     let target = root.ensure(&device.path, Kind::File).map_err(failed)?;
     tree.attach(&target).map_err(failed)
@@ -86,7 +118,10 @@ fn bind_host(root: &Root, device: &Device, kind: u32, number: u64) -> Result<(),
 /// terminals, so it is replaced.
 pub fn link_all(root: &Root, links: &BTreeMap<PathBuf, PathBuf>) -> Result<(), DeviceError> {
     for (path, target) in links {
-        link(root, path, target).map_err(|errno| DeviceError::Link { path: path.clone(), errno })?;
+        link(root, path, target).map_err(|errno| DeviceError::Link {
+            path: path.clone(),
+            errno,
+        })?;
     }
     Ok(())
 }
@@ -118,13 +153,18 @@ fn is_device(file: impl AsFd, kind: u32, number: u64) -> Result<bool, Errno> {
 
 /// The host's /dev/null, for masking files: the image's could be anything (CVE-2025-31133).
 pub fn host_null() -> Result<OwnedFd, DeviceError> {
-    let failed = |errno| DeviceError::Make { path: "/dev/null".into(), errno };
+    let failed = |errno| DeviceError::Make {
+        path: "/dev/null".into(),
+        errno,
+    };
     let flags = libc::O_PATH | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
     let null = check_fd(unsafe { libc::open(c"/dev/null".as_ptr(), flags) }).map_err(failed)?;
     if is_device(&null, libc::S_IFCHR, libc::makedev(1, 3)).map_err(failed)? {
         Ok(null)
     } else {
-        Err(DeviceError::Other { path: "/dev/null".into() })
+        Err(DeviceError::Other {
+            path: "/dev/null".into(),
+        })
     }
 }

@@ -19,7 +19,10 @@ static FLOOR: AtomicI32 = AtomicI32::new(0);
 /// Raises the soft limit of descriptors to the hard one, so that the private ones fit.
 pub fn raise_limit() -> Result<(), Errno> {
     let limit = limit()?;
-    let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    let raised = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        ..limit
+    };
     // SAFETY: setrlimit(2) reads one struct.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) })?;
     Ok(())
@@ -77,7 +80,10 @@ fn close_range(first: u32, last: u32) -> Result<(), Errno> {
 }
 
 fn limit() -> Result<libc::rlimit, Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: getrlimit(2) fills in one struct.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
     Ok(limit)

@@ -50,14 +50,19 @@ pub fn run(pid: i32, directory: &Path) -> Result<std::convert::Infallible, HookE
     // SAFETY: this descriptor was given to the process for this and nobody else owns it.
     let request = File::from(unsafe { OwnedFd::from_raw_fd(REQUEST) });
     let mut line = String::new();
-    BufReader::new(request).read_line(&mut line).map_err(HookError::Read)?;
+    BufReader::new(request)
+        .read_line(&mut line)
+        .map_err(HookError::Read)?;
     let request: Request = serde_json::from_str(&line).map_err(HookError::Request)?;
     let path = CString::new(request.path.as_bytes()).map_err(|_| HookError::ZeroByte)?;
     let args = c_strings(&request.args)?;
     let env = c_strings(&request.env)?;
 
     join(pid).map_err(|errno| HookError::Join { pid, errno })?;
-    let failed = |errno| HookError::Directory { path: directory.to_owned(), errno };
+    let failed = |errno| HookError::Directory {
+        path: directory.to_owned(),
+        errno,
+    };
     let name = c_path(directory).map_err(failed)?;
     // SAFETY: the path is a C string.
     check(unsafe { libc::chdir(name.as_ptr()) }).map_err(failed)?;
@@ -75,7 +80,10 @@ pub fn run(pid: i32, directory: &Path) -> Result<std::convert::Infallible, HookE
         Err(errno) => errno,
         Ok(_) => Errno(libc::ENOEXEC),
     };
-    Err(HookError::Exec { path: request.path, errno })
+    Err(HookError::Exec {
+        path: request.path,
+        errno,
+    })
 }
 
 /// All namespaces of the process that are not this one's (setns(2) on a pidfd).
@@ -99,9 +107,16 @@ fn join(pid: i32) -> Result<(), Errno> {
 }
 
 fn c_strings(texts: &[String]) -> Result<Vec<CString>, HookError> {
-    texts.iter().map(|text| CString::new(text.as_bytes()).map_err(|_| HookError::ZeroByte)).collect()
+    texts
+        .iter()
+        .map(|text| CString::new(text.as_bytes()).map_err(|_| HookError::ZeroByte))
+        .collect()
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([std::ptr::null()])
+        .collect()
 }

@@ -23,10 +23,16 @@ pub enum LaunchError {
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("unable to stat preserved-fd {index} (of {count}): {errno}")]
-    PreservedFd { index: u32, count: u32, errno: Errno },
+    PreservedFd {
+        index: u32,
+        count: u32,
+        errno: Errno,
+    },
     #[error("/dev/kvm is missing: load kvm_intel, kvm_amd or kvm_pvm, or enable nested virtualisation for this machine")]
     NoKvm,
-    #[error("no permission to open /dev/kvm: run as root, or join the group that owns it (usually kvm)")]
+    #[error(
+        "no permission to open /dev/kvm: run as root, or join the group that owns it (usually kvm)"
+    )]
     KvmPermission,
     #[error("open /dev/kvm: {0}")]
     Kvm(Errno),
@@ -41,7 +47,11 @@ pub enum LaunchError {
     #[error(transparent)]
     Device(#[from] devices::DeviceError),
     #[error("failed to write {value:?} to {file}: {errno}")]
-    Process { file: String, value: String, errno: Errno },
+    Process {
+        file: String,
+        value: String,
+        errno: Errno,
+    },
     #[error("unable to make the container's init: {0}")]
     Clone(Errno),
     #[error("{call}: {errno}")]
@@ -61,7 +71,10 @@ pub fn launch(control_fd: RawFd) -> ! {
     let socket = unsafe { OwnedFd::from_raw_fd(control_fd) };
     let mut control = Control::new(socket);
     let status = match start(&mut control) {
-        Ok(Launched { pid, foreground: true }) => {
+        Ok(Launched {
+            pid,
+            foreground: true,
+        }) => {
             drop(control);
             leave_stdio();
             wait(pid).unwrap_or(ExitStatus::Code(1))
@@ -70,7 +83,9 @@ pub fn launch(control_fd: RawFd) -> ! {
         Err(error) => {
             // If the caller is gone there is nobody to tell.
             if let Some(message) = error {
-                let _ = control.send(&Event::Error { message: &message.to_string() });
+                let _ = control.send(&Event::Error {
+                    message: &message.to_string(),
+                });
             }
             ExitStatus::Code(1)
         }
@@ -120,12 +135,18 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
         count: plan.preserve_fds,
         errno,
     })?;
-    control.make_private(plan.preserve_fds).map_err(failed("dup"))?;
+    control
+        .make_private(plan.preserve_fds)
+        .map_err(failed("dup"))?;
 
     let private = |fd: OwnedFd| fds::make_private(fd).map_err(failed("dup"));
     let kvm = private(open_kvm()?)?;
     let kernel = private(open(&plan.machine.kernel, libc::O_RDONLY)?)?;
-    let fifo = plan.exec_fifo.as_ref().map(|path| open(path, libc::O_PATH).and_then(private)).transpose()?;
+    let fifo = plan
+        .exec_fifo
+        .as_ref()
+        .map(|path| open(path, libc::O_PATH).and_then(private))
+        .transpose()?;
     let null = private(devices::host_null()?)?;
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
@@ -137,13 +158,29 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
     let pid = clone(namespaces.make).map_err(LaunchError::Clone)?;
     if pid == 0 {
         drop((ours, host_proc, groups));
-        let descriptors = init::Descriptors { kvm, kernel: kernel.into(), fifo, null, launcher: theirs };
+        let descriptors = init::Descriptors {
+            kvm,
+            kernel: kernel.into(),
+            fifo,
+            null,
+            launcher: theirs,
+        };
         init::run(&plan, guest_limits, &namespaces, control, descriptors)
     }
     drop(theirs);
     let child = Child { host_proc, pid };
-    let sync = Sync { stream: ours, foreground: plan.foreground };
-    match release(control, &plan, &child, groups, &sync, namespaces.makes_user()) {
+    let sync = Sync {
+        stream: ours,
+        foreground: plan.foreground,
+    };
+    match release(
+        control,
+        &plan,
+        &child,
+        groups,
+        &sync,
+        namespaces.makes_user(),
+    ) {
         Ok(()) => Ok((pid, sync)),
         Err(error) => {
             // SAFETY: the child has not been waited for, so the pid is still its own.
@@ -195,16 +232,22 @@ impl Child {
         let path = c_path(Path::new(&name)).map_err(failed)?;
         let flags = libc::O_WRONLY | libc::O_CLOEXEC;
         // SAFETY: the path is a C string.
-        let file = check_fd(unsafe { libc::openat(self.host_proc.as_raw_fd(), path.as_ptr(), flags) })
-            .map_err(failed)?;
-        File::from(file).write_all(value.as_bytes()).map_err(|error| failed(error.into()))
+        let file =
+            check_fd(unsafe { libc::openat(self.host_proc.as_raw_fd(), path.as_ptr(), flags) })
+                .map_err(failed)?;
+        File::from(file)
+            .write_all(value.as_bytes())
+            .map_err(|error| failed(error.into()))
     }
 
     fn write_id_maps(&self, plan: &LaunchPlan) -> Result<(), LaunchError> {
         let groups = id_map(&plan.gid_mappings);
         match self.write("gid_map", &groups) {
             // Without CAP_SETGID outside, only by giving up setgroups(2) (user_namespaces(7)).
-            Err(LaunchError::Process { errno: Errno(libc::EPERM), .. }) => {
+            Err(LaunchError::Process {
+                errno: Errno(libc::EPERM),
+                ..
+            }) => {
                 self.write("setgroups", "deny")?;
                 self.write("gid_map", &groups)?;
             }
@@ -230,21 +273,31 @@ fn clone(namespaces: i32) -> Result<libc::pid_t, Errno> {
     args.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has a copy of this process, which has one thread, so every
     // lock and invariant is as it was.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<libc::clone_args>()) })?;
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<libc::clone_args>()) })?;
     Ok(pid as libc::pid_t)
 }
 
 fn open_kvm() -> Result<OwnedFd, LaunchError> {
     open(Path::new("/dev/kvm"), libc::O_RDWR).map_err(|error| match error {
-        LaunchError::Open { errno: Errno(libc::ENOENT | libc::ENXIO | libc::ENODEV), .. } => LaunchError::NoKvm,
-        LaunchError::Open { errno: Errno(libc::EACCES | libc::EPERM), .. } => LaunchError::KvmPermission,
+        LaunchError::Open {
+            errno: Errno(libc::ENOENT | libc::ENXIO | libc::ENODEV),
+            ..
+        } => LaunchError::NoKvm,
+        LaunchError::Open {
+            errno: Errno(libc::EACCES | libc::EPERM),
+            ..
+        } => LaunchError::KvmPermission,
         LaunchError::Open { errno, .. } => LaunchError::Kvm(errno),
         other => other,
     })
 }
 
 fn open(path: &Path, flags: i32) -> Result<OwnedFd, LaunchError> {
-    let failed = |errno| LaunchError::Open { path: path.to_owned(), errno };
+    let failed = |errno| LaunchError::Open {
+        path: path.to_owned(),
+        errno,
+    };
     let name = c_path(path).map_err(failed)?;
     // SAFETY: the path is a C string.
     check_fd(unsafe { libc::open(name.as_ptr(), flags | libc::O_CLOEXEC) }).map_err(failed)

@@ -20,12 +20,17 @@ pub enum MaskError {
 pub fn mask_all(root: &Root, paths: &[PathBuf], null: &OwnedFd) -> Result<(), MaskError> {
     let mut empty = None;
     paths.iter().try_for_each(|path| {
-        mask(root, path, null, &mut empty).map_err(|errno| MaskError::Mask { path: path.clone(), errno })
+        mask(root, path, null, &mut empty).map_err(|errno| MaskError::Mask {
+            path: path.clone(),
+            errno,
+        })
     })
 }
 
 fn mask(root: &Root, path: &Path, null: &OwnedFd, empty: &mut Option<Tree>) -> Result<(), Errno> {
-    let Some(target) = existing(root, path)? else { return Ok(()) };
+    let Some(target) = existing(root, path)? else {
+        return Ok(());
+    };
     if !rooted::is_directory(&target)? {
         return Tree::copy_fd(null, false)?.attach(&target);
     }
@@ -42,12 +47,17 @@ fn mask(root: &Root, path: &Path, null: &OwnedFd, empty: &mut Option<Tree>) -> R
 /// Binds each path to itself, read-only.
 pub fn make_read_only(root: &Root, paths: &[PathBuf]) -> Result<(), MaskError> {
     paths.iter().try_for_each(|path| {
-        read_only(root, path).map_err(|errno| MaskError::ReadOnly { path: path.clone(), errno })
+        read_only(root, path).map_err(|errno| MaskError::ReadOnly {
+            path: path.clone(),
+            errno,
+        })
     })
 }
 
 fn read_only(root: &Root, path: &Path) -> Result<(), Errno> {
-    let Some(target) = existing(root, path)? else { return Ok(()) };
+    let Some(target) = existing(root, path)? else {
+        return Ok(());
+    };
     let tree = Tree::copy_fd(&target, true)?;
     tree.change(ATTR_RDONLY, 0, false)?;
     tree.attach(&target)

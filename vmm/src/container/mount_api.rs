@@ -54,7 +54,10 @@ const FLAG_OPTIONS: [(u64, &CStr); 4] = [
 
 /// The mount attributes among mount(2) flags.
 pub fn attributes(flags: u64) -> u64 {
-    FLAG_ATTRIBUTES.iter().filter(|(flag, _)| flags & flag != 0).fold(0, |all, (_, attribute)| all | attribute)
+    FLAG_ATTRIBUTES
+        .iter()
+        .filter(|(flag, _)| flags & flag != 0)
+        .fold(0, |all, (_, attribute)| all | attribute)
 }
 
 /// `struct mount_attr`.
@@ -74,7 +77,11 @@ pub struct Tree(OwnedFd);
 impl Tree {
     /// A copy of the mount at `path` (MS_BIND), with those below it if `recursive` (MS_REC).
     pub fn copy(path: &CStr, recursive: bool) -> Result<Tree, Errno> {
-        open_tree(libc::AT_FDCWD, path, if recursive { AT_RECURSIVE } else { 0 })
+        open_tree(
+            libc::AT_FDCWD,
+            path,
+            if recursive { AT_RECURSIVE } else { 0 },
+        )
     }
 
     /// The same of an open file or directory.
@@ -100,8 +107,19 @@ impl Tree {
 
     pub fn change(&self, set: u64, clear: u64, recursive: bool) -> Result<(), Errno> {
         // The access time modes are one value, not flags: setting one means clearing it first.
-        let clear = if set & ATTR_ATIME_MASK != 0 { clear | ATTR_ATIME_MASK } else { clear };
-        self.set_attributes(&MountAttr { set, clear, ..MountAttr::default() }, recursive)
+        let clear = if set & ATTR_ATIME_MASK != 0 {
+            clear | ATTR_ATIME_MASK
+        } else {
+            clear
+        };
+        self.set_attributes(
+            &MountAttr {
+                set,
+                clear,
+                ..MountAttr::default()
+            },
+            recursive,
+        )
     }
 
     /// Makes nosuid, nodev, noexec and ro exactly what `flags` of mount(2) say, as a remount does;
@@ -117,7 +135,10 @@ impl Tree {
 
     /// `flags`: MS_PRIVATE and its kin, with MS_REC for all below.
     pub fn propagate(&self, flags: u64) -> Result<(), Errno> {
-        let attr = MountAttr { propagation: flags & !libc::MS_REC, ..MountAttr::default() };
+        let attr = MountAttr {
+            propagation: flags & !libc::MS_REC,
+            ..MountAttr::default()
+        };
         self.set_attributes(&attr, flags & libc::MS_REC != 0)
     }
 
@@ -153,7 +174,8 @@ impl From<Tree> for OwnedFd {
 fn open_tree(directory: i32, path: &CStr, flags: u32) -> Result<Tree, Errno> {
     let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags;
     // SAFETY: the path is a C string.
-    check_fd(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) }).map(Tree)
+    check_fd(unsafe { libc::syscall(libc::SYS_open_tree, directory, path.as_ptr(), flags) })
+        .map(Tree)
 }
 
 /// A new file system of that type, not yet attached.
@@ -161,7 +183,8 @@ fn open_tree(directory: i32, path: &CStr, flags: u32) -> Result<Tree, Errno> {
 /// `flags` are mount(2)'s, `data` its options joined by commas.
 pub fn new_file_system(kind: &CStr, source: &CStr, flags: u64, data: &str) -> Result<Tree, Errno> {
     // SAFETY: the type is a C string.
-    let context = check_fd(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })?;
+    let context =
+        check_fd(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), FSOPEN_CLOEXEC) })?;
     if !source.is_empty() {
         configure(&context, FSCONFIG_SET_STRING, Some(c"source"), Some(source))?;
     }
@@ -173,22 +196,43 @@ pub fn new_file_system(kind: &CStr, source: &CStr, flags: u64, data: &str) -> Re
             Some((key, value)) => (key, Some(c_string(value)?)),
             None => (option, None),
         };
-        let command = if value.is_some() { FSCONFIG_SET_STRING } else { FSCONFIG_SET_FLAG };
+        let command = if value.is_some() {
+            FSCONFIG_SET_STRING
+        } else {
+            FSCONFIG_SET_FLAG
+        };
         configure(&context, command, Some(&c_string(key)?), value.as_deref())?;
     }
     configure(&context, FSCONFIG_CMD_CREATE, None, None)?;
     // SAFETY: fsmount(2) takes numbers and the open context.
     check_fd(unsafe {
-        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attributes(flags))
+        libc::syscall(
+            libc::SYS_fsmount,
+            context.as_raw_fd(),
+            FSMOUNT_CLOEXEC,
+            attributes(flags),
+        )
     })
     .map(Tree)
 }
 
-fn configure(context: &OwnedFd, command: u32, key: Option<&CStr>, value: Option<&CStr>) -> Result<(), Errno> {
+fn configure(
+    context: &OwnedFd,
+    command: u32,
+    key: Option<&CStr>,
+    value: Option<&CStr>,
+) -> Result<(), Errno> {
     let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: key and value are C strings or null, as the commands used here want.
     check(unsafe {
-        libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, pointer(key), pointer(value), 0)
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            command,
+            pointer(key),
+            pointer(value),
+            0,
+        )
     })?;
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::mount_api::{self, Tree, ATTR_RDONLY};
-use super::rooted::{self, c_path, openat2, Kind, Root, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV};
+use super::rooted::{
+    self, c_path, openat2, Kind, Root, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV,
+};
 use super::{cgroup_view, copy_up};
 use crate::errno::Errno;
 use crate::plan::Mount;
@@ -62,7 +64,9 @@ pub fn mount_all(root: &Root, mounts: &[Mount]) -> Result<Vec<Tree>, MountError>
 
 /// The second half of [`mount_all`].
 pub fn make_read_only(trees: &[Tree]) -> Result<(), Errno> {
-    trees.iter().try_for_each(|tree| tree.change(ATTR_RDONLY, 0, false))
+    trees
+        .iter()
+        .try_for_each(|tree| tree.change(ATTR_RDONLY, 0, false))
 }
 
 fn mount_one(root: &Root, mount: &Mount) -> Result<Option<Tree>, Cause> {
@@ -78,13 +82,20 @@ fn mount_one(root: &Root, mount: &Mount) -> Result<Option<Tree>, Cause> {
         tree.change(mount.recursive_set, mount.recursive_clear, true)?;
     }
     tree.attach(&target)?;
-    mount.propagation.iter().try_for_each(|flags| tree.propagate(*flags))?;
+    mount
+        .propagation
+        .iter()
+        .try_for_each(|flags| tree.propagate(*flags))?;
     Ok(is_late(mount).then_some(tree))
 }
 
 fn bind(root: &Root, mount: &Mount) -> Result<(Tree, OwnedFd), Cause> {
     let tree = Tree::copy(&c_path(&mount.source)?, mount.flags & libc::MS_REC != 0)?;
-    let kind = if rooted::is_directory(&tree)? { Kind::Directory } else { Kind::File };
+    let kind = if rooted::is_directory(&tree)? {
+        Kind::Directory
+    } else {
+        Kind::File
+    };
     let target = open_target(root, mount, kind, Some(&tree))?;
     // As a remount, which is made only when there is something to change.
     if mount.flags & !(libc::MS_BIND | libc::MS_REC) != 0 {
@@ -96,7 +107,11 @@ fn bind(root: &Root, mount: &Mount) -> Result<(Tree, OwnedFd), Cause> {
 fn make(root: &Root, mount: &Mount) -> Result<(Tree, OwnedFd), Cause> {
     let existed = root.resolve(&mount.destination).is_ok();
     let target = open_target(root, mount, Kind::Directory, None)?;
-    let flags = if is_late(mount) { mount.flags & !libc::MS_RDONLY } else { mount.flags };
+    let flags = if is_late(mount) {
+        mount.flags & !libc::MS_RDONLY
+    } else {
+        mount.flags
+    };
     let tree = match mount.kind.as_str() {
         "cgroup" | "cgroup2" => cgroup_view::make(&mount.source, flags, &mount.data)?,
         kind => {
@@ -115,12 +130,17 @@ fn make(root: &Root, mount: &Mount) -> Result<(Tree, OwnedFd), Cause> {
 fn is_late(mount: &Mount) -> bool {
     let is_new = mount.flags & libc::MS_BIND == 0;
     let is_read_only = mount.flags & libc::MS_RDONLY != 0;
-    is_new && is_read_only && (mount.kind == "tmpfs" || normal(&mount.destination) == Path::new("/dev"))
+    is_new
+        && is_read_only
+        && (mount.kind == "tmpfs" || normal(&mount.destination) == Path::new("/dev"))
 }
 
 /// A tmpfs without a mode of its own has that of the directory which it covers.
 fn tmpfs_data(mount: &Mount, covered: Option<&OwnedFd>) -> Result<String, Errno> {
-    let has_mode = mount.data.split(',').any(|option| option.starts_with("mode="));
+    let has_mode = mount
+        .data
+        .split(',')
+        .any(|option| option.starts_with("mode="));
     let Some(covered) = covered.filter(|_| mount.kind == "tmpfs" && !has_mode) else {
         return Ok(mount.data.clone());
     };
@@ -133,7 +153,12 @@ fn tmpfs_data(mount: &Mount, covered: Option<&OwnedFd>) -> Result<String, Errno>
 /// A mount over a part of procfs could show the monitor and the container's programs a false
 /// /proc (CVE-2019-16884), and one of procfs or sysfs through a symbolic link a false place
 /// (CVE-2019-19921).
-fn open_target(root: &Root, mount: &Mount, kind: Kind, tree: Option<&Tree>) -> Result<OwnedFd, Cause> {
+fn open_target(
+    root: &Root,
+    mount: &Mount,
+    kind: Kind,
+    tree: Option<&Tree>,
+) -> Result<OwnedFd, Cause> {
     let destination = &mount.destination;
     let is_real = tree.is_none() && matches!(mount.kind.as_str(), "proc" | "sysfs");
     if is_real {
@@ -144,7 +169,10 @@ fn open_target(root: &Root, mount: &Mount, kind: Kind, tree: Option<&Tree>) -> R
         }
     }
     let lexically = normal(destination);
-    if ALLOWED_IN_PROC.iter().any(|allowed| Path::new(allowed) == lexically) {
+    if ALLOWED_IN_PROC
+        .iter()
+        .any(|allowed| Path::new(allowed) == lexically)
+    {
         if let Some(target) = resolve_in_proc(root, &lexically) {
             return Ok(target);
         }
@@ -157,7 +185,11 @@ fn open_target(root: &Root, mount: &Mount, kind: Kind, tree: Option<&Tree>) -> R
     };
     if lexically == Path::new("/proc") {
         let is_real = is_real || tree.is_some_and(|tree| rooted::is_procfs(tree).unwrap_or(false));
-        return if is_real { Ok(target) } else { Err(Cause::NotProc(destination.clone())) };
+        return if is_real {
+            Ok(target)
+        } else {
+            Err(Cause::NotProc(destination.clone()))
+        };
     }
     if is_inside || rooted::is_procfs(&target)? {
         return Err(Cause::InsideProc(destination.clone()));
@@ -170,7 +202,13 @@ fn open_target(root: &Root, mount: &Mount, kind: Kind, tree: Option<&Tree>) -> R
 fn resolve_in_proc(root: &Root, destination: &Path) -> Option<OwnedFd> {
     let proc = root.resolve_without_links(Path::new("/proc")).ok()?;
     let name = c_path(destination.strip_prefix("/proc").ok()?).ok()?;
-    openat2(proc.as_fd(), &name, libc::O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV).ok()
+    openat2(
+        proc.as_fd(),
+        &name,
+        libc::O_PATH,
+        RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+    )
+    .ok()
 }
 
 /// Without `.`, `..` and doubled slashes, by the letters alone.

@@ -60,17 +60,26 @@ pub struct Namespaces {
 
 impl Namespaces {
     pub fn open(list: &[Namespace]) -> Result<Namespaces, NamespaceError> {
-        if !list.iter().any(|namespace| namespace.kind == NamespaceKind::Mount) {
+        if !list
+            .iter()
+            .any(|namespace| namespace.kind == NamespaceKind::Mount)
+        {
             return Err(NamespaceError::NoMountNamespace);
         }
-        let mut namespaces = Namespaces { make: 0, make_cgroup: false, join: Vec::new() };
+        let mut namespaces = Namespaces {
+            make: 0,
+            make_cgroup: false,
+            join: Vec::new(),
+        };
         for Namespace { kind, path } in list {
             match path {
                 None if *kind == NamespaceKind::Cgroup => namespaces.make_cgroup = true,
                 None => namespaces.make |= kind.flag(),
                 Some(path) => {
-                    let file = File::open(path)
-                        .map_err(|error| NamespaceError::Open { path: path.clone(), errno: error.into() })?;
+                    let file = File::open(path).map_err(|error| NamespaceError::Open {
+                        path: path.clone(),
+                        errno: error.into(),
+                    })?;
                     namespaces.join.push((*kind, path.clone(), file.into()));
                 }
             }
@@ -94,29 +103,43 @@ impl Namespaces {
             _ => 0,
         };
         self.join.sort_by_key(|(kind, ..)| order(*kind));
-        let joins_user = self.join.iter().any(|(kind, ..)| *kind == NamespaceKind::User);
+        let joins_user = self
+            .join
+            .iter()
+            .any(|(kind, ..)| *kind == NamespaceKind::User);
         let mut later = Vec::new();
         for (kind, path, file) in self.join.drain(..) {
             match set_namespace(kind, &path, &file) {
-                Err(NamespaceError::Join { errno: Errno(libc::EPERM), .. })
-                    if joins_user && order(kind) == 0 =>
-                {
+                Err(NamespaceError::Join {
+                    errno: Errno(libc::EPERM),
+                    ..
+                }) if joins_user && order(kind) == 0 => {
                     later.push((kind, path, file));
                 }
                 result => result?,
             }
         }
-        later.iter().try_for_each(|(kind, path, file)| set_namespace(*kind, path, file))
+        later
+            .iter()
+            .try_for_each(|(kind, path, file)| set_namespace(*kind, path, file))
     }
 }
 
-fn set_namespace(kind: NamespaceKind, path: &PathBuf, file: &OwnedFd) -> Result<(), NamespaceError> {
+fn set_namespace(
+    kind: NamespaceKind,
+    path: &PathBuf,
+    file: &OwnedFd,
+) -> Result<(), NamespaceError> {
     // SAFETY: setns(2) takes numbers; this process has one thread.
     check(unsafe { libc::setns(file.as_raw_fd(), kind.flag()) }).map_err(|errno| match errno {
-        Errno(libc::EINVAL) if !is_of_kind(kind, file) => {
-            NamespaceError::Kind { path: path.clone(), kind: kind.name() }
-        }
-        errno => NamespaceError::Join { path: path.clone(), errno },
+        Errno(libc::EINVAL) if !is_of_kind(kind, file) => NamespaceError::Kind {
+            path: path.clone(),
+            kind: kind.name(),
+        },
+        errno => NamespaceError::Join {
+            path: path.clone(),
+            errno,
+        },
     })?;
     Ok(())
 }
@@ -130,5 +153,8 @@ fn is_of_kind(kind: NamespaceKind, file: &OwnedFd) -> bool {
 
 /// The text of `/proc/PID/uid_map`.
 pub fn id_map(mappings: &[IdMapping]) -> String {
-    mappings.iter().map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size)).collect()
+    mappings
+        .iter()
+        .map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size))
+        .collect()
 }

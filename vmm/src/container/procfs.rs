@@ -51,14 +51,22 @@ impl Procfs {
     /// Writes a file below `sys`, whose name has slashes.
     pub fn write_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
         let path = CString::new(format!("sys/{name}")).map_err(|_| Errno(libc::EINVAL))?;
-        let file = openat2(self.0.as_fd(), &path, libc::O_WRONLY, RESOLVE_BENEATH | RESOLVE_NO_XDEV)?;
-        File::from(file).write_all(value.as_bytes()).map_err(Errno::from)
+        let file = openat2(
+            self.0.as_fd(),
+            &path,
+            libc::O_WRONLY,
+            RESOLVE_BENEATH | RESOLVE_NO_XDEV,
+        )?;
+        File::from(file)
+            .write_all(value.as_bytes())
+            .map_err(Errno::from)
     }
 }
 
 /// Opens the file behind an O_PATH descriptor by way of a procfs.
 pub fn reopen(procfs: BorrowedFd, file: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
-    let path = CString::new(format!("self/fd/{}", file.as_fd().as_raw_fd())).map_err(|_| Errno(libc::EINVAL))?;
+    let path = CString::new(format!("self/fd/{}", file.as_fd().as_raw_fd()))
+        .map_err(|_| Errno(libc::EINVAL))?;
     let flags = flags | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
     check_fd(unsafe { libc::openat(procfs.as_raw_fd(), path.as_ptr(), flags) })

@@ -59,19 +59,28 @@ pub fn make_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
         Ok(_) => Ok(()),
         // It may be there for the user alone, or the root be read-only: changing to it decides.
         Err(Errno(libc::EACCES | libc::EROFS)) => Ok(()),
-        Err(errno) => Err(ProgramError::MakeCwd { cwd: cwd.to_owned(), errno }),
+        Err(errno) => Err(ProgramError::MakeCwd {
+            cwd: cwd.to_owned(),
+            errno,
+        }),
     }
 }
 
 /// Changes to the working directory. Its path can lead neither out of the root nor through a magic
 /// link to a directory that is open somewhere (CVE-2024-21626).
 pub fn change_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
-    let failed = |errno| ProgramError::Cwd { cwd: cwd.to_owned(), errno };
-    let directory = root.open_file(cwd, libc::O_PATH | libc::O_DIRECTORY).map_err(failed)?;
+    let failed = |errno| ProgramError::Cwd {
+        cwd: cwd.to_owned(),
+        errno,
+    };
+    let directory = root
+        .open_file(cwd, libc::O_PATH | libc::O_DIRECTORY)
+        .map_err(failed)?;
     super::rootfs::change_directory(&directory).map_err(failed)?;
     let mut buffer = [0_u8; libc::PATH_MAX as usize];
     // SAFETY: getcwd(2) writes at most as many bytes as the buffer has.
-    check(unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) }).map_err(failed)?;
+    check(unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) })
+        .map_err(failed)?;
     // The system call marks a directory that cannot be reached from the root so: "(unreachable)/".
     if buffer[0] == b'/' {
         Ok(())
@@ -86,19 +95,33 @@ pub fn find(process: &Process) -> Result<(CString, OwnedFd), ProgramError> {
     let name = process.args.first().ok_or(ProgramError::NoArgs)?;
     let path = if name.contains('/') {
         check_executable(Path::new(name)).map_err(|failure| match failure {
-            Failure::Stat(errno) => ProgramError::Stat { name: name.clone(), errno },
-            Failure::Refused(errno) => ProgramError::Refused { name: name.clone(), errno },
+            Failure::Stat(errno) => ProgramError::Stat {
+                name: name.clone(),
+                errno,
+            },
+            Failure::Refused(errno) => ProgramError::Refused {
+                name: name.clone(),
+                errno,
+            },
         })?;
         PathBuf::from(name)
     } else {
         search(process, name)?
     };
-    let refused = |errno| ProgramError::Refused { name: name.clone(), errno };
+    let refused = |errno| ProgramError::Refused {
+        name: name.clone(),
+        errno,
+    };
     let path = c_path(&path).map_err(refused)?;
     // SAFETY: the path is a C string.
-    let file = check_fd(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY) })
-        .and_then(fds::make_private)
-        .map_err(refused)?;
+    let file = check_fd(unsafe {
+        libc::open(
+            path.as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY,
+        )
+    })
+    .and_then(fds::make_private)
+    .map_err(refused)?;
     Ok((path, file))
 }
 
@@ -108,9 +131,16 @@ enum Failure {
 }
 
 fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
-    let path = process.env.iter().rev().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+    let path = process
+        .env
+        .iter()
+        .rev()
+        .find_map(|variable| variable.strip_prefix("PATH="))
+        .unwrap_or_default();
     if name.is_empty() || path.is_empty() {
-        return Err(ProgramError::NotInPath { name: name.to_owned() });
+        return Err(ProgramError::NotInPath {
+            name: name.to_owned(),
+        });
     }
     for directory in path.split(':') {
         // As shells do: an empty element is the current directory, which Go refuses to use.
@@ -120,11 +150,15 @@ fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
             return if candidate.is_absolute() {
                 Ok(candidate)
             } else {
-                Err(ProgramError::Relative { name: name.to_owned() })
+                Err(ProgramError::Relative {
+                    name: name.to_owned(),
+                })
             };
         }
     }
-    Err(ProgramError::NotInPath { name: name.to_owned() })
+    Err(ProgramError::NotInPath {
+        name: name.to_owned(),
+    })
 }
 
 /// Go's exec.findExecutable.
@@ -145,7 +179,13 @@ fn check_executable(path: &Path) -> Result<(), Failure> {
     }
     // SAFETY: the path is a C string.
     check(unsafe {
-        libc::syscall(libc::SYS_faccessat2, libc::AT_FDCWD, text.as_ptr(), libc::X_OK, libc::AT_EACCESS)
+        libc::syscall(
+            libc::SYS_faccessat2,
+            libc::AT_FDCWD,
+            text.as_ptr(),
+            libc::X_OK,
+            libc::AT_EACCESS,
+        )
     })
     .map_err(Failure::Refused)?;
     Ok(())
@@ -158,17 +198,25 @@ pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
 /// The plan's environment, and HOME from the image's /etc/passwd if it has none.
 pub fn environment(process: &Process, root: &Root) -> Result<Vec<CString>, ProgramError> {
     let mut env = c_strings(&process.env, "environment")?;
-    if !process.env.iter().any(|variable| variable.starts_with("HOME=")) {
+    if !process
+        .env
+        .iter()
+        .any(|variable| variable.starts_with("HOME="))
+    {
         let home = home_of(root, process.uid).unwrap_or_else(|| b"/".to_vec());
         let variable = [b"HOME=".as_slice(), &home].concat();
-        env.push(CString::new(variable).map_err(|_| ProgramError::ZeroByte { what: "environment" })?);
+        env.push(CString::new(variable).map_err(|_| ProgramError::ZeroByte {
+            what: "environment",
+        })?);
     }
     Ok(env)
 }
 
 fn c_strings(texts: &[String], what: &'static str) -> Result<Vec<CString>, ProgramError> {
     let strings = texts.iter().map(|text| CString::new(text.as_bytes()));
-    strings.collect::<Result<_, _>>().map_err(|_| ProgramError::ZeroByte { what })
+    strings
+        .collect::<Result<_, _>>()
+        .map_err(|_| ProgramError::ZeroByte { what })
 }
 
 /// The sixth field of the user's line (passwd(5)).
@@ -204,7 +252,10 @@ mod tests {
     fn home_is_the_sixth_field_of_the_uids_line() {
         let passwd = b"root:x:0:0:root:/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\nno:x:7:7::\n";
         assert_eq!(home_in(passwd, 0).as_deref(), Some(b"/root".as_slice()));
-        assert_eq!(home_in(passwd, 1000).as_deref(), Some(b"/home/ann".as_slice()));
+        assert_eq!(
+            home_in(passwd, 1000).as_deref(),
+            Some(b"/home/ann".as_slice())
+        );
         assert_eq!(home_in(passwd, 7), None);
         assert_eq!(home_in(passwd, 8), None);
     }

@@ -57,17 +57,33 @@ pub type Limits = [Limit; 16];
 /// The limits that the monitor was started with, those of `plan` in their place. Read before any
 /// is raised for the monitor's own use.
 pub fn of_guest(plan: &[Rlimit]) -> Result<Limits, RlimitError> {
-    let mut limits = [Limit { soft: u64::MAX, hard: u64::MAX }; 16];
+    let mut limits = [Limit {
+        soft: u64::MAX,
+        hard: u64::MAX,
+    }; 16];
     for (kind, number, _) in LIMITS {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
         // SAFETY: getrlimit(2) fills in one struct.
-        check(unsafe { libc::getrlimit(number, &mut limit) })
-            .map_err(|errno| RlimitError::Set { kind: kind.to_owned(), errno })?;
-        limits[number as usize] = Limit { soft: limit.rlim_cur, hard: limit.rlim_max };
+        check(unsafe { libc::getrlimit(number, &mut limit) }).map_err(|errno| {
+            RlimitError::Set {
+                kind: kind.to_owned(),
+                errno,
+            }
+        })?;
+        limits[number as usize] = Limit {
+            soft: limit.rlim_cur,
+            hard: limit.rlim_max,
+        };
     }
     for limit in plan {
         let (number, _) = find(&limit.kind)?;
-        limits[number as usize] = Limit { soft: limit.soft, hard: limit.hard };
+        limits[number as usize] = Limit {
+            soft: limit.soft,
+            hard: limit.hard,
+        };
     }
     Ok(limits)
 }
@@ -76,11 +92,18 @@ pub fn of_guest(plan: &[Rlimit]) -> Result<Limits, RlimitError> {
 pub fn apply(plan: &[Rlimit]) -> Result<(), RlimitError> {
     for limit in plan {
         let (number, keeper) = find(&limit.kind)?;
-        let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
+        let value = libc::rlimit {
+            rlim_cur: limit.soft,
+            rlim_max: limit.hard,
+        };
         if keeper == Keeper::Host {
             // SAFETY: setrlimit(2) reads one struct.
-            check(unsafe { libc::setrlimit(number, &value) })
-                .map_err(|errno| RlimitError::Set { kind: limit.kind.clone(), errno })?;
+            check(unsafe { libc::setrlimit(number, &value) }).map_err(|errno| {
+                RlimitError::Set {
+                    kind: limit.kind.clone(),
+                    errno,
+                }
+            })?;
         }
     }
     Ok(())

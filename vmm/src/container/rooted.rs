@@ -36,7 +36,13 @@ impl Root {
     pub fn open(path: &Path) -> Result<Root, Errno> {
         let path = c_path(path)?;
         // SAFETY: the path is a C string.
-        check_fd(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) }).map(Root)
+        check_fd(unsafe {
+            libc::open(
+                path.as_ptr(),
+                libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC,
+            )
+        })
+        .map(Root)
     }
 
     /// The file at `path`, as an O_PATH descriptor. The last component is followed too.
@@ -45,12 +51,22 @@ impl Root {
     }
 
     pub fn open_file(&self, path: &Path, flags: i32) -> Result<OwnedFd, Errno> {
-        openat2(self.as_fd(), &c_path(path)?, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        openat2(
+            self.as_fd(),
+            &c_path(path)?,
+            flags,
+            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+        )
     }
 
     /// As [`Root::resolve`], but every component must be what it seems.
     pub fn resolve_without_links(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        openat2(self.as_fd(), &c_path(path)?, libc::O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+        openat2(
+            self.as_fd(),
+            &c_path(path)?,
+            libc::O_PATH,
+            RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+        )
     }
 
     /// As [`Root::resolve`]; what is missing is made, the last component as `kind` says. A dangling
@@ -82,7 +98,11 @@ impl Root {
                 continue;
             }
             let here = way.last().map_or(self.as_fd(), AsFd::as_fd);
-            let wanted = if rest.is_empty() { kind } else { Kind::Directory };
+            let wanted = if rest.is_empty() {
+                kind
+            } else {
+                Kind::Directory
+            };
             let next = open_or_make(here, &c_string(&name)?, wanted)?;
             if !is_link(&next)? {
                 way.push(next);
@@ -115,7 +135,12 @@ impl AsFd for Root {
 }
 
 /// openat2(2), with O_CLOEXEC.
-pub fn openat2(directory: BorrowedFd, path: &CStr, flags: i32, resolve: u64) -> Result<OwnedFd, Errno> {
+pub fn openat2(
+    directory: BorrowedFd,
+    path: &CStr,
+    flags: i32,
+    resolve: u64,
+) -> Result<OwnedFd, Errno> {
     // SAFETY: open_how consists of integers; zero is a value of each.
     let mut how: libc::open_how = unsafe { std::mem::zeroed() };
     how.flags = (flags | libc::O_CLOEXEC) as u64;
@@ -176,7 +201,11 @@ fn open_or_make(directory: BorrowedFd, name: &CStr, kind: Kind) -> Result<OwnedF
     let open = || {
         // SAFETY: the name is a C string.
         check_fd(unsafe {
-            libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            libc::openat(
+                directory.as_raw_fd(),
+                name.as_ptr(),
+                libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC,
+            )
         })
     };
     match open() {
@@ -185,9 +214,18 @@ fn open_or_make(directory: BorrowedFd, name: &CStr, kind: Kind) -> Result<OwnedF
     }
     let made = match kind {
         // SAFETY: the name is a C string.
-        Kind::Directory => check(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), 0o755) }),
+        Kind::Directory => {
+            check(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), 0o755) })
+        }
         // SAFETY: the name is a C string.
-        Kind::File => check(unsafe { libc::mknodat(directory.as_raw_fd(), name.as_ptr(), libc::S_IFREG | 0o755, 0) }),
+        Kind::File => check(unsafe {
+            libc::mknodat(
+                directory.as_raw_fd(),
+                name.as_ptr(),
+                libc::S_IFREG | 0o755,
+                0,
+            )
+        }),
     };
     match made {
         Ok(_) | Err(Errno(libc::EEXIST)) => open(),
@@ -198,9 +236,14 @@ fn open_or_make(directory: BorrowedFd, name: &CStr, kind: Kind) -> Result<OwnedF
 fn read_link(link: &OwnedFd) -> Result<OsString, Errno> {
     let mut target = vec![0; libc::PATH_MAX as usize];
     // SAFETY: readlinkat(2) writes at most as many bytes as the buffer has.
-    let length =
-        check(unsafe { libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), target.len()) }
-            as i64)?;
+    let length = check(unsafe {
+        libc::readlinkat(
+            link.as_raw_fd(),
+            c"".as_ptr(),
+            target.as_mut_ptr().cast(),
+            target.len(),
+        )
+    } as i64)?;
     target.truncate(usize::try_from(length).unwrap_or(0));
     Ok(OsString::from_vec(target))
 }

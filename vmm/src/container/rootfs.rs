@@ -28,10 +28,19 @@ pub struct Rootfs<'a> {
 impl<'a> Rootfs<'a> {
     /// Cuts the namespace off from the host's as the plan says, and makes the rootfs a mount.
     pub fn prepare(plan: &'a plan::Rootfs) -> Result<Rootfs<'a>, RootfsError> {
-        let failed = |step| move |errno| RootfsError { path: plan.path.clone(), step, errno };
+        let failed = |step| {
+            move |errno| RootfsError {
+                path: plan.path.clone(),
+                step,
+                errno,
+            }
+        };
         // An unbindable rootfs could not be bound to itself now: it becomes unbindable at the end.
-        let propagation =
-            if plan.propagation & libc::MS_UNBINDABLE != 0 { libc::MS_PRIVATE | libc::MS_REC } else { plan.propagation };
+        let propagation = if plan.propagation & libc::MS_UNBINDABLE != 0 {
+            libc::MS_PRIVATE | libc::MS_REC
+        } else {
+            plan.propagation
+        };
         mount(None, c"/", propagation).map_err(failed("set propagation"))?;
         if propagation & libc::MS_SHARED != 0 {
             make_parent_private(&plan.path).map_err(failed("make the parent mount private"))?;
@@ -42,7 +51,11 @@ impl<'a> Rootfs<'a> {
         tree.attach(&target).map_err(failed("bind"))?;
         // Opened anew: this is the mount, `target` is what it covers.
         let root = Root::open(&plan.path).map_err(failed("open"))?;
-        Ok(Rootfs { plan, mount: tree, root })
+        Ok(Rootfs {
+            plan,
+            mount: tree,
+            root,
+        })
     }
 
     pub fn root(&self) -> &Root {
@@ -52,14 +65,23 @@ impl<'a> Rootfs<'a> {
     /// Makes the rootfs `/` of this mount namespace and of this process, and the old root
     /// unreachable.
     pub fn enter(&self) -> Result<Root, RootfsError> {
-        let failed = |step| move |errno| RootfsError { path: self.plan.path.clone(), step, errno };
+        let failed = |step| {
+            move |errno| RootfsError {
+                path: self.plan.path.clone(),
+                step,
+                errno,
+            }
+        };
         if self.plan.no_pivot {
             self.move_root().map_err(failed("move root"))?;
         } else {
             self.pivot().map_err(failed("pivot_root"))?;
         }
-        let propagation = self.plan.propagation;
-        mount(None, c"/", propagation).map_err(failed("set propagation"))?;
+        // Private and slave are what everything is by now; saying it again would undo what single
+        // mounts asked for.
+        if self.plan.propagation & (libc::MS_SHARED | libc::MS_UNBINDABLE) != 0 {
+            mount(None, c"/", self.plan.propagation).map_err(failed("set propagation"))?;
+        }
         Root::open(Path::new("/")).map_err(failed("open"))
     }
 
@@ -68,11 +90,13 @@ impl<'a> Rootfs<'a> {
         if !self.plan.readonly {
             return Ok(());
         }
-        self.mount.change(ATTR_RDONLY, 0, false).map_err(|errno| RootfsError {
-            path: self.plan.path.clone(),
-            step: "make read-only",
-            errno,
-        })
+        self.mount
+            .change(ATTR_RDONLY, 0, false)
+            .map_err(|errno| RootfsError {
+                path: self.plan.path.clone(),
+                step: "make read-only",
+                errno,
+            })
     }
 
     /// pivot_root(2), "pivot_root(".", ".")": both roots are held by descriptors, no directory is
@@ -108,7 +132,12 @@ impl<'a> Rootfs<'a> {
 fn open_directory(path: &str) -> Result<OwnedFd, Errno> {
     let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
     // SAFETY: the path is a C string.
-    check_fd(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) })
+    check_fd(unsafe {
+        libc::open(
+            path.as_ptr(),
+            libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC,
+        )
+    })
 }
 
 pub fn change_directory(directory: impl AsFd) -> Result<(), Errno> {
@@ -126,7 +155,13 @@ fn make_parent_private(path: &Path) -> Result<(), Errno> {
         // SAFETY: statx(2) reads a C string and fills in the struct, whose fields are integers.
         let attributes = unsafe {
             let mut statx: libc::statx = std::mem::zeroed();
-            check(libc::statx(libc::AT_FDCWD, ancestor.as_ptr(), 0, 0, &mut statx))?;
+            check(libc::statx(
+                libc::AT_FDCWD,
+                ancestor.as_ptr(),
+                0,
+                0,
+                &mut statx,
+            ))?;
             statx.stx_attributes
         };
         if attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0 {

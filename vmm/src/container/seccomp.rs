@@ -26,16 +26,31 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_write, "doorbells, files, the exec fifo"),
     (libc::SYS_ppoll, "waits of helpers"),
     (libc::SYS_poll, "waits of helpers"),
-    (libc::SYS_epoll_create1, "descriptors whose readiness is awaited"),
-    (libc::SYS_epoll_ctl, "descriptors whose readiness is awaited"),
-    (libc::SYS_epoll_pwait, "descriptors whose readiness is awaited"),
-    (libc::SYS_epoll_wait, "descriptors whose readiness is awaited"),
+    (
+        libc::SYS_epoll_create1,
+        "descriptors whose readiness is awaited",
+    ),
+    (
+        libc::SYS_epoll_ctl,
+        "descriptors whose readiness is awaited",
+    ),
+    (
+        libc::SYS_epoll_pwait,
+        "descriptors whose readiness is awaited",
+    ),
+    (
+        libc::SYS_epoll_wait,
+        "descriptors whose readiness is awaited",
+    ),
     (libc::SYS_eventfd2, "doorbells"),
     (libc::SYS_mmap, "the guest's memory, thread stacks"),
     (libc::SYS_munmap, "the guest's memory, thread stacks"),
     (libc::SYS_mprotect, "thread stacks, the heap"),
     (libc::SYS_mremap, "the heap"),
-    (libc::SYS_madvise, "populating and giving back the guest's memory"),
+    (
+        libc::SYS_madvise,
+        "populating and giving back the guest's memory",
+    ),
     (libc::SYS_msync, "shared file mappings of the guest"),
     (libc::SYS_brk, "the heap"),
     (libc::SYS_close, "descriptors"),
@@ -58,7 +73,10 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_sendto, "the control socket"),
     (libc::SYS_recvfrom, "the control socket"),
     (libc::SYS_shutdown, "the control socket"),
-    (libc::SYS_rt_sigaction, "dispositions, mirrored from the guest"),
+    (
+        libc::SYS_rt_sigaction,
+        "dispositions, mirrored from the guest",
+    ),
     (libc::SYS_rt_sigprocmask, "kicks that come at their time"),
     (libc::SYS_rt_sigpending, "signals for the guest"),
     (libc::SYS_rt_sigtimedwait, "signals for the guest"),
@@ -74,14 +92,26 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_sched_getaffinity, "how many CPUs there are"),
     (libc::SYS_exit, "end of a thread"),
     (libc::SYS_exit_group, "end"),
-    (libc::SYS_restart_syscall, "a wait that a stop has interrupted"),
-    (libc::SYS_clock_gettime, "time, where the vDSO does not tell it"),
+    (
+        libc::SYS_restart_syscall,
+        "a wait that a stop has interrupted",
+    ),
+    (
+        libc::SYS_clock_gettime,
+        "time, where the vDSO does not tell it",
+    ),
     (libc::SYS_clock_getres, "time"),
     (libc::SYS_clock_nanosleep, "sleeping"),
     (libc::SYS_getrandom, "AT_RANDOM, hash seeds"),
-    (libc::SYS_prlimit64, "no core of a monitor that dies of a signal"),
+    (
+        libc::SYS_prlimit64,
+        "no core of a monitor that dies of a signal",
+    ),
     (libc::SYS_getrlimit, "limits"),
-    (libc::SYS_setrlimit, "no core of a monitor that dies of a signal"),
+    (
+        libc::SYS_setrlimit,
+        "no core of a monitor that dies of a signal",
+    ),
     (libc::SYS_setgroups, "becoming the user"),
     (libc::SYS_setresgid, "becoming the user"),
     (libc::SYS_setresuid, "becoming the user"),
@@ -90,10 +120,30 @@ const OWN: &[(c_long, &str)] = &[
 
 /// Calls with a condition on one argument, and the reason.
 const CHECKED: &[(c_long, u32, Condition, &str)] = &[
-    (libc::SYS_ioctl, 1, Condition::Ioctl, "KVM, and terminals for the guest"),
-    (libc::SYS_clone, 0, Condition::WithoutBits(NEW_NAMESPACES), "threads; clone3(2) hides its flags, so it is ENOSYS"),
-    (libc::SYS_unshare, 0, Condition::WithoutBits(!(libc::CLONE_FILES as u32)), "a thread with a descriptor table of its own"),
-    (libc::SYS_prctl, 0, Condition::OneOf(PRCTL), "capabilities, names, the death signal"),
+    (
+        libc::SYS_ioctl,
+        1,
+        Condition::Ioctl,
+        "KVM, and terminals for the guest",
+    ),
+    (
+        libc::SYS_clone,
+        0,
+        Condition::WithoutBits(NEW_NAMESPACES),
+        "threads; clone3(2) hides its flags, so it is ENOSYS",
+    ),
+    (
+        libc::SYS_unshare,
+        0,
+        Condition::WithoutBits(!(libc::CLONE_FILES as u32)),
+        "a thread with a descriptor table of its own",
+    ),
+    (
+        libc::SYS_prctl,
+        0,
+        Condition::OneOf(PRCTL),
+        "capabilities, names, the death signal",
+    ),
 ];
 
 const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
@@ -184,10 +234,14 @@ pub fn install() -> Result<(), SeccompError> {
     const SET_MODE_FILTER: u32 = 1;
     const TSYNC: u32 = 1;
     let filter = filter();
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_ptr().cast_mut(),
+    };
     // SAFETY: the kernel reads `len` instructions, which live until the end of this function.
-    let thread = check(unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, TSYNC, &program) })
-        .map_err(SeccompError::Install)?;
+    let thread =
+        check(unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, TSYNC, &program) })
+            .map_err(SeccompError::Install)?;
     if thread == 0 {
         Ok(())
     } else {
@@ -216,7 +270,12 @@ const fn refuse(errno: i32) -> u32 {
 }
 
 const fn step(code: u16, k: u32) -> sock_filter {
-    sock_filter { code, jt: 0, jf: 0, k }
+    sock_filter {
+        code,
+        jt: 0,
+        jf: 0,
+        k,
+    }
 }
 
 const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
@@ -250,7 +309,10 @@ fn filter() -> Vec<sock_filter> {
 fn by_number() -> impl Iterator<Item = (u32, u32)> {
     let never = NEVER.iter().map(|number| (*number as u32, KILL));
     let own = OWN.iter().map(|(number, _)| (*number as u32, ALLOW));
-    let of_guest = CALLS.iter().filter(|call| matches!(call.way, Way::Host(..))).map(|call| (call.number, ALLOW));
+    let of_guest = CALLS
+        .iter()
+        .filter(|call| matches!(call.way, Way::Host(..)))
+        .map(|call| (call.number, ALLOW));
     never.chain(own).chain(of_guest)
 }
 
@@ -271,7 +333,10 @@ fn checked(argument: u32, condition: Condition) -> Vec<sock_filter> {
         }
         Condition::Ioctl => {
             for request in IOCTL_REFUSED {
-                body.extend([jump(JUMP_EQUAL, request, 0, 1), step(RETURN, refuse(libc::EPERM))]);
+                body.extend([
+                    jump(JUMP_EQUAL, request, 0, 1),
+                    step(RETURN, refuse(libc::EPERM)),
+                ]);
             }
             body.push(step(AND, 0xff00));
             for letter in IOCTL_LETTERS {
@@ -314,7 +379,12 @@ mod tests {
     }
 
     fn verdict(number: c_long, first: u64, second: u64) -> u32 {
-        run(&filter(), AUDIT_ARCH_X86_64, number as u32, [first, second, 0, 0, 0, 0])
+        run(
+            &filter(),
+            AUDIT_ARCH_X86_64,
+            number as u32,
+            [first, second, 0, 0, 0, 0],
+        )
     }
 
     #[test]
@@ -325,9 +395,18 @@ mod tests {
         for number in NEVER {
             assert_eq!(verdict(*number, 0, 0), KILL, "{number}");
         }
-        for call in CALLS.iter().filter(|call| matches!(call.way, Way::Host(..))) {
-            let is_checked = CHECKED.iter().any(|(number, ..)| *number == c_long::from(call.number));
-            assert!(is_checked || verdict(call.number.into(), 0, 0) == ALLOW, "{}", call.name);
+        for call in CALLS
+            .iter()
+            .filter(|call| matches!(call.way, Way::Host(..)))
+        {
+            let is_checked = CHECKED
+                .iter()
+                .any(|(number, ..)| *number == c_long::from(call.number));
+            assert!(
+                is_checked || verdict(call.number.into(), 0, 0) == ALLOW,
+                "{}",
+                call.name
+            );
         }
         assert_eq!(verdict(libc::SYS_clone3, 0, 0), refuse(libc::ENOSYS));
         assert_eq!(verdict(libc::SYS_execve, 0, 0), refuse(libc::ENOSYS));
@@ -337,34 +416,55 @@ mod tests {
     /// A row of the guest's table would otherwise open what this file closes.
     #[test]
     fn no_call_is_in_two_lists() {
-        for call in CALLS.iter().filter(|call| matches!(call.way, Way::Host(..))) {
+        for call in CALLS
+            .iter()
+            .filter(|call| matches!(call.way, Way::Host(..)))
+        {
             assert!(!NEVER.contains(&call.number.into()), "{}", call.name);
         }
         for (number, ..) in CHECKED {
-            assert!(!OWN.iter().any(|(own, _)| own == number) && !NEVER.contains(number), "{number}");
+            assert!(
+                !OWN.iter().any(|(own, _)| own == number) && !NEVER.contains(number),
+                "{number}"
+            );
         }
     }
 
     #[test]
     fn other_architectures_kill_and_x32_is_unknown() {
         assert_eq!(run(&filter(), I386, libc::SYS_read as u32, [0; 6]), KILL);
-        assert_eq!(verdict(libc::SYS_read | 0x4000_0000, 0, 0), refuse(libc::ENOSYS));
+        assert_eq!(
+            verdict(libc::SYS_read | 0x4000_0000, 0, 0),
+            refuse(libc::ENOSYS)
+        );
     }
 
     #[test]
     fn arguments_are_looked_at() {
         let thread = 0x3d_0f00;
         assert_eq!(verdict(libc::SYS_clone, thread, 0), ALLOW);
-        assert_eq!(verdict(libc::SYS_clone, libc::CLONE_NEWUSER as u64 | thread, 0), refuse(libc::EPERM));
-        assert_eq!(verdict(libc::SYS_unshare, libc::CLONE_FILES as u64, 0), ALLOW);
-        assert_eq!(verdict(libc::SYS_unshare, libc::CLONE_NEWNS as u64, 0), refuse(libc::EPERM));
+        assert_eq!(
+            verdict(libc::SYS_clone, libc::CLONE_NEWUSER as u64 | thread, 0),
+            refuse(libc::EPERM)
+        );
+        assert_eq!(
+            verdict(libc::SYS_unshare, libc::CLONE_FILES as u64, 0),
+            ALLOW
+        );
+        assert_eq!(
+            verdict(libc::SYS_unshare, libc::CLONE_NEWNS as u64, 0),
+            refuse(libc::EPERM)
+        );
         let kvm_run = 0xae80;
         assert_eq!(verdict(libc::SYS_ioctl, 9, kvm_run), ALLOW);
         assert_eq!(verdict(libc::SYS_ioctl, 9, 0x5401), ALLOW);
         assert_eq!(verdict(libc::SYS_ioctl, 9, 0x5412), refuse(libc::EPERM));
         assert_eq!(verdict(libc::SYS_ioctl, 9, 0x1260), refuse(libc::ENOTTY));
         assert_eq!(verdict(libc::SYS_prctl, libc::PR_SET_NAME as u64, 0), ALLOW);
-        assert_eq!(verdict(libc::SYS_prctl, libc::PR_SET_MM as u64, 0), refuse(libc::EINVAL));
+        assert_eq!(
+            verdict(libc::SYS_prctl, libc::PR_SET_MM as u64, 0),
+            refuse(libc::EINVAL)
+        );
     }
 
     #[test]
