@@ -70,7 +70,7 @@ describe('in the foreground', () => {
 });
 
 test('detached, it returns when the program runs', async () => {
-  const container = new Container(shell('echo up; exec sleep 60'));
+  const container = new Container();
   const pidFile = join(container.base, 'pid');
   expect(await container.launch('run', '--detach', '--pid-file', pidFile)).toMatchObject({
     status: 0,
@@ -79,5 +79,4 @@ test('detached, it returns when the program runs', async () => {
   const state = await container.state();
   expect(state.status).toBe('running');
   expect(readFileSync(pidFile, 'utf8')).toBe(String(state.pid));
-  await expect.poll(() => readFileSync(container.stdout, 'utf8')).toBe('up\n');
 });
