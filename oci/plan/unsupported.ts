@@ -48,11 +48,14 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   freebsd: OTHER_SYSTEM,
 };
 
-/** Values that ask for what the container has anyway, where that is not plain emptiness. */
+/** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
-  'linux.personality.domain': (value) => value === 'LINUX',
-  'linux.seccomp': allowsAll,
-  'linux.memoryPolicy': (value) => isRecord(value) && value.mode === 'MPOL_DEFAULT',
+  'linux.personality.domain': (value) => asksForNothing(value) || value === 'LINUX',
+  'linux.seccomp': (value) => asksForNothing(value) || allowsAll(value),
+  'linux.memoryPolicy': (value) =>
+    asksForNothing(value) || (isRecord(value) && value.mode === 'MPOL_DEFAULT'),
+  // The name alone moves a device: `{"eth0": {}}`.
+  'linux.netDevices': (value) => !isRecord(value) || Object.keys(value).length === 0,
 };
 
 /** A profile without rules whose default is to allow. */
@@ -92,8 +95,8 @@ function* valuesAt(value: unknown, steps: string[], path = ''): Generator<[strin
 export function refuseUnsupported(config: Config): void {
   for (const [entry, why] of Object.entries(UNSUPPORTED)) {
     for (const [path, value] of valuesAt(config, entry.split('.'))) {
-      if (asksForNothing(value) || HARMLESS[entry]?.(value) === true) continue;
-      throw unsupportedError(path, why);
+      const isHarmless = HARMLESS[entry] ?? asksForNothing;
+      if (!isHarmless(value)) throw unsupportedError(path, why);
     }
   }
 }

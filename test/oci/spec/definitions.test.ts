@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { Config } from '../../../oci/spec/config.ts';
+import { Features } from '../../../oci/spec/features.ts';
 import { State } from '../../../oci/spec/state.ts';
 import type { Schema } from './official.ts';
 
@@ -12,7 +13,11 @@ function* schemas(schema: Schema, path: string): Generator<[string, Schema]> {
   if (schema.items) yield* schemas(schema.items as Schema, `${path}[]`);
 }
 
-const all = [...schemas({ ...Config }, 'config'), ...schemas({ ...State }, 'state')];
+const all = [
+  ...schemas({ ...Config }, 'config'),
+  ...schemas({ ...State }, 'state'),
+  ...schemas({ ...Features }, 'features'),
+];
 
 it('has a docstring for every property', () => {
   const bare = all.filter(([path, schema]) => !path.endsWith('[]') && !schema.description);
