@@ -4,7 +4,7 @@ import { type HookOptions, hookState, runHooks } from '../hooks/run.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { PausePoint } from '../monitor/event.ts';
 import { MonitorSession, monitorDied } from '../monitor/session.ts';
-import type { Hooks } from '../spec/hooks.ts';
+import type { Hooks } from '../spec/index.ts';
 import { identify, namespacePid, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { StateStore } from '../state/store.ts';

@@ -1,10 +1,6 @@
 import { openSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Context, Logger } from '../../../oci/context.ts';
-
-const CHECKOUT = resolve(import.meta.dirname, '../../..');
-export const MONITOR = `${CHECKOUT}/target/release/pinion-vmm`;
-export const PINION = `${CHECKOUT}/bin/pinion`;
+import { HOME } from '../../pinion.ts';
 
 /** A logger that keeps what it is told. */
 export class TestLog implements Logger {
@@ -28,9 +24,9 @@ export function testContext(root: string): Context & { log: TestLog } {
     log: new TestLog(),
     signals: { subscribe: () => () => {} },
     pid: process.pid,
-    monitor: MONITOR,
-    kernel: `${CHECKOUT}/target/release/pinion-unikernel`,
-    addon: `${CHECKOUT}/native/build/Release/pinion.node`,
+    monitor: `${HOME}/target/release/pinion-vmm`,
+    kernel: `${HOME}/target/release/pinion-unikernel`,
+    addon: `${HOME}/native/build/Release/pinion.node`,
     debug: false,
   };
 }
