@@ -1,6 +1,6 @@
 import type { Environment } from '../context.ts';
 import { OciError, systemError } from '../errors.ts';
-import type { Hook, Hooks } from '../spec/index.ts';
+import type { Hook, Hooks } from '../spec/hooks.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { Status } from '../state/types.ts';
 import { type Outcome, runProgram } from './program.ts';

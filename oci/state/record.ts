@@ -1,5 +1,5 @@
 import { OciError } from '../errors.ts';
-import type { Hook } from '../spec/index.ts';
+import type { Hook } from '../spec/hooks.ts';
 import type { ProcessIdentity } from './process.ts';
 
 /** What is remembered of a container, in `<root>/<id>/state.json`. */

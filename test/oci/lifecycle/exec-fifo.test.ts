@@ -14,15 +14,16 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'lifecycle-fifo-'));
   fifo = join(directory, 'exec.fifo');
   execFileSync('mkfifo', [fifo]);
+  linkSync(fifo, `${fifo}.link`);
 });
 afterEach(() => {
   child?.kill('SIGKILL');
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** A process that plays the init: it is blocked in opening the FIFO for writing. */
+/** A process that plays the init: as the monitor, it has hold of the FIFO by more than its name. */
 async function writer(script: string): Promise<ProcessIdentity> {
-  child = spawn('/bin/sh', ['-c', `echo; ${script}`, 'sh', fifo], {
+  child = spawn('/bin/sh', ['-c', `echo; ${script}`, 'sh', `${fifo}.link`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (child.stdout) await once(child.stdout, 'data');
@@ -46,9 +47,7 @@ test('of several callers one wins', async () => {
 });
 
 test('waits for a writer that takes its time, before and after it opens', async () => {
-  // As the monitor, it has hold of the FIFO by more than its name.
-  const script = 'sleep 0.1; exec 3> "$1.link"; sleep 0.1; printf 0 >&3; exec sleep 30';
-  linkSync(fifo, `${fifo}.link`);
+  const script = 'sleep 0.1; exec 3> "$1"; sleep 0.1; printf 0 >&3; exec sleep 30';
   const init = await writer(script);
   await passExecFifo(fifo, init);
 });
