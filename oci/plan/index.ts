@@ -12,7 +12,7 @@ import { planProcess } from './process.ts';
 import { planSysctl } from './sysctl.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
-export { type HostFacts, readHost } from './host.ts';
+export { readHost } from './host.ts';
 export type { PlanOptions } from './options.ts';
 
 /**

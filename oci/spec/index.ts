@@ -1,9 +1,8 @@
 /** The runtime specification, version 1.3: definitions, types and the reader of config.json. */
 export type { Config } from './config.ts';
-export type { Hook, Hooks } from './hooks.ts';
+export type { Hooks } from './hooks.ts';
 export type { ThrottleDevice } from './linux/resources.ts';
-export { type ParseOptions, parseConfig } from './parse.ts';
-export type { Process } from './process.ts';
+export { parseConfig } from './parse.ts';
 export type { Wide } from './schema.ts';
 export type { State } from './state.ts';
 export { OCI_VERSION } from './version.ts';
