@@ -144,7 +144,10 @@ impl Capabilities {
             0,
         )
         .map_err(CapabilityError::Ambient)?;
-        for number in (0..NAMES.len() as u64).filter(|number| self.ambient & 1 << number != 0) {
+        // Linux raises no other ones (capabilities(7)); runc leaves them out in silence, and its
+        // own default config.json asks for ambient capabilities that are not inheritable.
+        let ambient = self.ambient & self.permitted & self.inheritable;
+        for number in (0..NAMES.len() as u64).filter(|number| ambient & 1 << number != 0) {
             prctl(
                 libc::PR_CAP_AMBIENT,
                 libc::PR_CAP_AMBIENT_RAISE as u64,
