@@ -52,12 +52,18 @@ export async function create(ctx: Context, options: CreateOptions): Promise<void
   }
 }
 
+/** As runc, which changes to the bundle: there its hooks run. */
+export function inBundle(ctx: Context, { bundle }: CreateOptions): Context {
+  return { ...ctx, cwd: bundle };
+}
+
 /** All or nothing: when it throws, everything that it made is gone. */
 export async function createContainer(
-  ctx: Context,
+  caller: Context,
   options: CreateOptions,
   mode: CreateMode,
 ): Promise<MonitorSession> {
+  const ctx = inBundle(caller, options);
   const store = new StateStore(ctx.root);
   const native = new Native(ctx.addon);
   const config = readBundle(options.bundle, ctx.log);

@@ -45,7 +45,7 @@ export function removeDirectory(native: Native, store: StateStore, id: string): 
 
 /** The hooks after a container's end: what they do wrong is a warning (runtime-spec, lifecycle). */
 export async function runPoststopHooks(ctx: Context, record: ContainerRecord): Promise<void> {
-  const options = { env: ctx.env, cwd: record.bundle, state: hookState(record, 'stopped', 0) };
+  const options = { env: ctx.env, cwd: ctx.cwd, state: hookState(record, 'stopped', 0) };
   for (const [index, hook] of record.hooks.poststop.entries()) {
     try {
       await runHooks('poststop', [hook], options, index);

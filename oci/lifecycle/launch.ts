@@ -77,7 +77,7 @@ async function runHooksAt(at: PausePoint, launch: Launch, session: MonitorSessio
   const common = { env: ctx.env, signal: session.died };
   const outside: HookOptions = {
     ...common,
-    cwd: record.bundle,
+    cwd: ctx.cwd,
     state: hookState(record, 'creating', pid),
   };
   try {

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { messageOf, prefixed } from '../errors.ts';
 import type { ExitStatus } from '../monitor/session.ts';
 import type { ProcessIdentity } from '../state/process.ts';
-import { type CreateOptions, createContainer } from './create.ts';
+import { type CreateOptions, createContainer, inBundle } from './create.ts';
 import { signalProcess } from './process.ts';
 import { remove } from './remove.ts';
 import { start } from './start.ts';
@@ -21,7 +21,8 @@ export interface RunOptions extends CreateOptions {
  * on, and deletes the container.
  * @returns The exit status: the program's, 128 + N when signal N killed it; 0 when detached.
  */
-export async function run(ctx: Context, options: RunOptions): Promise<number> {
+export async function run(caller: Context, options: RunOptions): Promise<number> {
+  const ctx = inBundle(caller, options);
   try {
     return options.detach ? await runDetached(ctx, options) : await runForeground(ctx, options);
   } catch (error) {

@@ -49,7 +49,7 @@ async function runPoststartHooks(
   try {
     await runHooks('poststart', record.hooks.poststart, {
       env: ctx.env,
-      cwd: record.bundle,
+      cwd: ctx.cwd,
       state: hookState(record, 'running', init.pid),
     });
   } catch (error) {

@@ -50,8 +50,8 @@ test('run at their points, in their namespaces, with the state of that moment', 
     { kind: 'prestart', status: 'creating', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createRuntime', status: 'creating', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createContainer', status: 'creating', pid: 1, mnt: inside, cwd: rootfs },
-    { kind: 'poststart', status: 'running', pid, mnt: outside, cwd: container.bundle },
-    { kind: 'poststop', status: 'stopped', pid: undefined, mnt: outside, cwd: container.bundle },
+    { kind: 'poststart', status: 'running', pid, mnt: outside, cwd: process.cwd() },
+    { kind: 'poststop', status: 'stopped', pid: undefined, mnt: outside, cwd: process.cwd() },
   ];
   for (const { kind, mnt, cwd, ...state } of expected) {
     expect([kind, recorded(container, `${kind}.mnt`)]).toEqual([kind, mnt]);
