@@ -4,7 +4,7 @@
 //! The caller sends the plan, then an [`Answer`] after each pause; the monitor sends [`Event`]s.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
@@ -53,29 +53,29 @@ enum Answer {
     Abort(String),
 }
 
-/// The monitor's end of the socket.
+/// The monitor's end of the socket; `None` when it has been closed.
 #[derive(Debug)]
-pub struct Control(UnixStream);
+pub struct Control(Option<UnixStream>);
 
 impl Control {
     pub fn new(socket: OwnedFd) -> Control {
-        Control(UnixStream::from(socket))
+        Control(Some(UnixStream::from(socket)))
     }
 
     pub fn read_plan(&mut self) -> Result<LaunchPlan, ControlError> {
-        let frame = read_frame(&mut self.0)?;
+        let frame = read_frame(self.socket()?)?;
         serde_json::from_slice(&frame).map_err(ControlError::Plan)
     }
 
     pub fn send(&mut self, event: &Event) -> Result<(), ControlError> {
         let json = serde_json::to_vec(event).map_err(ControlError::Answer)?;
-        write_frame(&mut self.0, &json)
+        write_frame(self.socket()?, &json)
     }
 
     /// Tells the caller of a pause and waits for its word.
     pub fn pause(&mut self, at: Pause) -> Result<(), ControlError> {
         self.send(&Event::Pause { at })?;
-        let frame = read_frame(&mut self.0)?;
+        let frame = read_frame(self.socket()?)?;
         match serde_json::from_slice(&frame).map_err(ControlError::Answer)? {
             Answer::Continue(true) => Ok(()),
             Answer::Continue(false) => Err(ControlError::Aborted("launch aborted".to_owned())),
@@ -86,17 +86,22 @@ impl Control {
     /// Moves the socket out of the guest's descriptors and closes all that the monitor was not told
     /// of: what remains is 0 to 2, `preserve` descriptors after them, and the socket.
     pub fn make_private(&mut self, preserve: u32) -> Result<(), Errno> {
-        let socket = fds::make_private(self.0.try_clone()?.into())?;
+        let Some(old) = self.0.take() else {
+            return Err(Errno(libc::EBADF));
+        };
+        let socket = fds::make_private(old.into())?;
         fds::close_unknown(preserve, &socket)?;
-        // The old descriptor is closed by now, so it is not closed again.
-        let _ = std::mem::replace(&mut self.0, UnixStream::from(socket)).into_raw_fd();
+        self.0 = Some(UnixStream::from(socket));
         Ok(())
     }
 
-    /// No frame comes or goes any more; the caller sees the end.
+    /// The last user of the socket closes it: then the caller sees its end.
     pub fn close(&mut self) {
-        // It fails only for a socket that is closed already.
-        let _ = self.0.shutdown(std::net::Shutdown::Both);
+        self.0 = None;
+    }
+
+    fn socket(&mut self) -> Result<&mut UnixStream, ControlError> {
+        self.0.as_mut().ok_or(ControlError::Closed)
     }
 }
 

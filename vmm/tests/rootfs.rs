@@ -249,7 +249,7 @@ fn paths_are_masked_and_read_only() {
     bundle.file("empty/secret", "secret", 0o644);
     bundle.link("etc/detour", "../../../../etc/secret");
     let mut plan = bundle.plan();
-    plan["maskedPaths"] = json!(["/etc/detour", "/empty", "/proc/kcore", "/not/there", "/tmp"]);
+    plan["maskedPaths"] = json!(["/etc/detour", "/empty", "/proc/stat", "/not/there", "/tmp"]);
     plan["readonlyPaths"] = json!(["/proc/sys", "/etc", "/not/there"]);
     let mut monitor = Monitor::spawn(&plan);
     monitor.ready();
@@ -257,7 +257,7 @@ fn paths_are_masked_and_read_only() {
         fs::read_to_string(monitor.inside("/etc/secret")).unwrap(),
         ""
     );
-    assert!(fs::metadata(monitor.inside("/proc/kcore"))
+    assert!(fs::metadata(monitor.inside("/proc/stat"))
         .unwrap()
         .file_type()
         .is_char_device());

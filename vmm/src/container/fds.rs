@@ -46,6 +46,11 @@ pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= private_floor() {
         return Ok(fd);
     }
+    copy_private(&fd)
+}
+
+/// A second private descriptor of the same file.
+pub fn copy_private(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     // SAFETY: F_DUPFD_CLOEXEC takes a number and makes a descriptor.
     check_fd(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, private_floor()) })
 }

@@ -58,6 +58,10 @@ pub fn run(pid: i32, directory: &Path) -> Result<std::convert::Infallible, HookE
     let args = c_strings(&request.args)?;
     let env = c_strings(&request.env)?;
 
+    // The hook gets the standard streams and nothing that a caller forgot to close.
+    // SAFETY: no `OwnedFd` holds a descriptor above 2 at this point.
+    check(unsafe { libc::syscall(libc::SYS_close_range, REQUEST, u32::MAX, 0) })
+        .map_err(HookError::Fork)?;
     join(pid).map_err(|errno| HookError::Join { pid, errno })?;
     let failed = |errno| HookError::Directory {
         path: directory.to_owned(),

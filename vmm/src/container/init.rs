@@ -76,16 +76,20 @@ fn step(step: &'static str) -> impl Fn(Errno) -> SetupError {
     move |errno| SetupError::Step { step, errno }
 }
 
-/// What the launcher opened on the host; all but `launcher` are private descriptors.
+/// What the init gets from its launcher; all are private descriptors.
 pub struct Descriptors {
+    pub host: HostFiles,
+    /// A socket: both tell each other one letter at a time.
+    pub launcher: UnixStream,
+}
+
+/// What is opened on the host, with the launcher's rights.
+pub struct HostFiles {
     pub kvm: OwnedFd,
     /// The unikernel's image.
     pub kernel: File,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
-    /// The host's /dev/null (O_PATH).
-    pub null: OwnedFd,
-    pub launcher: UnixStream,
 }
 
 /// Runs in the process that the launcher cloned, and ends it with the program's status.
@@ -96,10 +100,9 @@ pub fn run(
     control: &mut Control,
     descriptors: Descriptors,
 ) -> ! {
-    let Ok(mut launcher) = descriptors.launcher.try_clone() else {
-        end_as(ExitStatus::Code(1))
-    };
-    match init(plan, limits, namespaces, control, descriptors) {
+    let Descriptors { host, launcher } = descriptors;
+    let mut launcher = Some(launcher);
+    match init(plan, limits, namespaces, control, host, &mut launcher) {
         Ok(status) => end_as(status),
         // The launcher has told the caller why, if it could.
         Err(InitError::Setup(SetupError::Orphaned)) => end_as(ExitStatus::Code(1)),
@@ -108,7 +111,15 @@ pub fn run(
             let _ = control.send(&Event::Error {
                 message: &error.to_string(),
             });
-            let _ = launcher.write_all(&[FAILED]);
+            match launcher {
+                Some(mut launcher) => {
+                    let _ = launcher.write_all(&[FAILED]);
+                }
+                // Both are gone: the container's standard error is all that is left.
+                None => {
+                    let _ = writeln!(std::io::stderr(), "pinion: {error}");
+                }
+            }
             end_as(ExitStatus::Code(1))
         }
     }
@@ -119,16 +130,11 @@ fn init(
     limits: Limits,
     namespaces: &Namespaces,
     control: &mut Control,
-    descriptors: Descriptors,
+    host: HostFiles,
+    launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
-    let Descriptors {
-        kvm,
-        kernel,
-        fifo,
-        null,
-        mut launcher,
-    } = descriptors;
-    wait_for_launcher(&mut launcher)?;
+    let HostFiles { kvm, kernel, fifo } = host;
+    wait_for_launcher(launcher)?;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine = Machine::new(kvm, keep_private, &kernel, plan.machine.memory_limit)?;
@@ -139,14 +145,13 @@ fn init(
     for pause in &plan.pauses {
         control.pause(*pause)?;
     }
+    cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
     let root = rootfs.enter().map_err(SetupError::from)?;
     set_names_and_sysctls(plan)?;
-    masks::mask_all(&root, &plan.masked_paths, &null).map_err(SetupError::from)?;
-    masks::make_read_only(&root, &plan.readonly_paths).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
-    drop((rootfs, read_only, null));
+    drop((rootfs, read_only));
 
     let env = program::environment(&plan.process, &root)?;
     become_process(plan, &root, namespaces)?;
@@ -162,8 +167,8 @@ fn init(
         no_new_privileges: plan.process.no_new_privileges,
         preserved_fds: plan.preserve_fds,
     };
-    tell_ready(control, &mut launcher)?;
-    drop(launcher);
+    drop(root);
+    tell_ready(control, launcher)?;
     if let Some(fifo) = fifo {
         wait_for_start(&procfs, &fifo).map_err(InitError::Fifo)?;
     }
@@ -172,12 +177,16 @@ fn init(
 }
 
 /// The launcher writes id maps and control groups, then one byte.
-fn wait_for_launcher(launcher: &mut UnixStream) -> Result<(), SetupError> {
+fn wait_for_launcher(launcher: &mut Option<UnixStream>) -> Result<(), SetupError> {
     signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     // A launcher that ended before this call is found by the closed socket.
-    launcher
-        .read_exact(&mut [0])
-        .map_err(|_| SetupError::Orphaned)
+    let read = launcher
+        .as_mut()
+        .map(|launcher| launcher.read_exact(&mut [0]));
+    match read {
+        Some(Ok(())) => Ok(()),
+        _ => Err(SetupError::Orphaned),
+    }
 }
 
 fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
@@ -211,6 +220,14 @@ fn furnish(
     devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
     program::make_directory(root, &plan.process.cwd)?;
     Ok(read_only)
+}
+
+/// Masks and read-only paths. No hook runs any more; the host's /dev/null is still in sight.
+fn cover(plan: &LaunchPlan, root: &Root) -> Result<(), SetupError> {
+    let null = devices::host_null()?;
+    masks::mask_all(root, &plan.masked_paths, &null)?;
+    masks::make_read_only(root, &plan.readonly_paths)?;
+    Ok(())
 }
 
 fn set_names_and_sysctls(plan: &LaunchPlan) -> Result<(), SetupError> {
@@ -298,15 +315,18 @@ fn become_process(
     Ok(())
 }
 
-/// From here on the container outlives the launcher.
-fn tell_ready(control: &mut Control, launcher: &mut UnixStream) -> Result<(), InitError> {
+/// From here on the container outlives the launcher, and neither it nor the caller is spoken to.
+fn tell_ready(control: &mut Control, launcher: &mut Option<UnixStream>) -> Result<(), InitError> {
     signals::die_with_parent(0).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     control.send(&Event::Ready)?;
     control.close();
-    launcher
-        .write_all(&[READY])
-        .map_err(|_| SetupError::Orphaned)?;
-    Ok(())
+    let told = launcher
+        .take()
+        .map(|mut launcher| launcher.write_all(&[READY]));
+    match told {
+        Some(Ok(())) => Ok(()),
+        _ => Err(SetupError::Orphaned.into()),
+    }
 }
 
 /// Opening for writing waits for a reader, which is `start`.
@@ -325,12 +345,11 @@ fn run_program(
     let rlimits = program.rlimits.map(|limit| [limit.soft, limit.hard]);
     let [soft, hard] = rlimits[libc::RLIMIT_NOFILE as usize];
     let floor = fds::private_floor();
-    let keep = |fd: &OwnedFd| fd.try_clone().map_err(Errno::from);
     let service = Service::new(ServiceConfig {
         private_floor: floor,
         nofile: (soft, hard),
         proc: procfs.into_fd(),
-        executable: keep(&program.executable).map_err(InitError::Executable)?,
+        executable: fds::copy_private(&program.executable).map_err(InitError::Executable)?,
         executable_path: program.path.clone(),
         arguments: program.args.clone(),
         environment: program.env.clone(),

@@ -8,11 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::{CgroupError, Groups};
-use super::init;
+use super::fds;
+use super::init::{self, HostFiles};
 use super::namespaces::{id_map, NamespaceError, Namespaces};
 use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
-use super::{devices, fds};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
 use crate::exit::{end_as, ExitStatus};
@@ -44,8 +44,6 @@ pub enum LaunchError {
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
     Rlimit(#[from] RlimitError),
-    #[error(transparent)]
-    Device(#[from] devices::DeviceError),
     #[error("failed to write {value:?} to {file}: {errno}")]
     Process {
         file: String,
@@ -140,14 +138,15 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
         .map_err(failed("dup"))?;
 
     let private = |fd: OwnedFd| fds::make_private(fd).map_err(failed("dup"));
-    let kvm = private(open_kvm()?)?;
-    let kernel = private(open(&plan.machine.kernel, libc::O_RDONLY)?)?;
-    let fifo = plan
-        .exec_fifo
-        .as_ref()
-        .map(|path| open(path, libc::O_PATH).and_then(private))
-        .transpose()?;
-    let null = private(devices::host_null()?)?;
+    let host = HostFiles {
+        kvm: private(open_kvm()?)?,
+        kernel: private(open(&plan.machine.kernel, libc::O_RDONLY)?)?.into(),
+        fifo: plan
+            .exec_fifo
+            .as_ref()
+            .map(|path| open(path, libc::O_PATH).and_then(private))
+            .transpose()?,
+    };
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
     let mut namespaces = Namespaces::open(&plan.namespaces)?;
@@ -155,14 +154,12 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
     namespaces.join()?;
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("socketpair")(error.into()))?;
+    let theirs = UnixStream::from(private(theirs.into())?);
     let pid = clone(namespaces.make).map_err(LaunchError::Clone)?;
     if pid == 0 {
         drop((ours, host_proc, groups));
         let descriptors = init::Descriptors {
-            kvm,
-            kernel: kernel.into(),
-            fifo,
-            null,
+            host,
             launcher: theirs,
         };
         init::run(&plan, guest_limits, &namespaces, control, descriptors)

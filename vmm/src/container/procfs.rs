@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use super::fds;
 use super::mount_api;
 use super::rooted::{openat2, RESOLVE_BENEATH, RESOLVE_NO_XDEV};
 use crate::errno::{check_fd, Errno};
@@ -26,17 +27,18 @@ impl Procfs {
 
     fn open(options: &str) -> Result<Procfs, Errno> {
         const FLAGS: u64 = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-        match mount_api::new_file_system(c"proc", c"proc", FLAGS, options) {
-            Ok(tree) => Ok(Procfs(tree.into())),
+        let directory = match mount_api::new_file_system(c"proc", c"proc", FLAGS, options) {
+            Ok(tree) => tree.into(),
             // A user namespace whose own /proc is covered in part may mount none: the one that is
             // there serves as well, before the pivot.
             Err(Errno(libc::EPERM)) => {
                 let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
                 // SAFETY: the path is a C string.
-                check_fd(unsafe { libc::open(c"/proc".as_ptr(), flags) }).map(Procfs)
+                check_fd(unsafe { libc::open(c"/proc".as_ptr(), flags) })?
             }
-            Err(errno) => Err(errno),
-        }
+            Err(errno) => return Err(errno),
+        };
+        fds::make_private(directory).map(Procfs)
     }
 
     pub fn into_fd(self) -> OwnedFd {

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path};
 
+use super::fds;
 use crate::errno::{check, check_fd, Errno};
 
 pub const RESOLVE_NO_XDEV: u64 = 0x01;
@@ -43,6 +44,10 @@ impl Root {
             )
         })
         .map(Root)
+    }
+
+    pub fn into_private(self) -> Result<Root, Errno> {
+        fds::make_private(self.0).map(Root)
     }
 
     /// The file at `path`, as an O_PATH descriptor. The last component is followed too.

@@ -82,7 +82,9 @@ impl<'a> Rootfs<'a> {
         if self.plan.propagation & (libc::MS_SHARED | libc::MS_UNBINDABLE) != 0 {
             mount(None, c"/", self.plan.propagation).map_err(failed("set propagation"))?;
         }
-        Root::open(Path::new("/")).map_err(failed("open"))
+        Root::open(Path::new("/"))
+            .and_then(Root::into_private)
+            .map_err(failed("open"))
     }
 
     /// The last step, when nothing is to be made in the rootfs any more.

@@ -110,7 +110,7 @@ impl Bundle {
             "startContainerHooks": [],
             "execFifo": self.fifo(),
             "preserveFds": 0,
-            "machine": {"kernel": "/dev/null", "vcpus": 1, "memoryLimit": null, "verbose": false}
+            "machine": {"kernel": kernel(), "vcpus": 1, "memoryLimit": null, "verbose": false}
         })
     }
 }
@@ -119,6 +119,13 @@ impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// The unikernel's image, which bin/build makes.
+pub fn kernel() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/pinion-unikernel");
+    path.canonicalize()
+        .expect("the unikernel's image: run bin/build")
 }
 
 pub fn mount(destination: &str, kind: &str, source: &str, flags: u64, data: &str) -> Value {
@@ -179,6 +186,7 @@ impl Monitor {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        let copies: Vec<RawFd> = wanted.iter().map(|(copy, _)| *copy).collect();
         // SAFETY: dup2(2) may be called between fork and exec.
         unsafe {
             command.pre_exec(move || {
@@ -189,6 +197,10 @@ impl Monitor {
             });
         }
         let launcher = command.spawn().unwrap();
+        for copy in copies {
+            // SAFETY: nothing else uses the copy.
+            unsafe { libc::close(copy) };
+        }
         drop(theirs);
         let mut monitor = Monitor {
             launcher,
