@@ -93,7 +93,6 @@ pub mod machine {
     /// `(address, bytes)`: give these guest-physical pages memory now, zeroed if they had none.
     pub const POPULATE: u32 = 1025;
     /// `(address, bytes)`: the memory of these pages goes back to the host; they read as zero.
-    /// A file mapped there is unmapped.
     pub const DISCARD: u32 = 1026;
     /// `(fd, offset, address, bytes, flags)`: map a file over these guest-physical pages. Flags:
     /// [`MAP_FILE_SHARED`], [`MAP_FILE_WRITE`], [`MAP_FILE_EXECUTABLE`].
@@ -122,6 +121,8 @@ pub mod machine {
     pub const CLOCK_GETTIME: u32 = 1037;
     /// `(clock, offset)`: clock_getres(2) into 16 bytes of the slot.
     pub const CLOCK_GETRES: u32 = 1038;
+    /// `(address, bytes)`: the file mapped over these pages is unmapped; they read as zero.
+    pub const UNMAP_FILE: u32 = 1040;
     /// `(address, bytes)`: msync(2) with MS_SYNC of pages over which a file is mapped.
     pub const SYNC: u32 = 1039;
 

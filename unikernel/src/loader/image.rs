@@ -256,7 +256,7 @@ fn open_interpreter(offset: u64, bytes: u64) -> Result<u64, ElfError> {
     }
     let args = [AT_FDCWD, to, O_CLOEXEC, 0, 0, 0];
     let opened = channel::result(slot.call(OPENAT, &args, true));
-    memory::discard(physical, pages);
+    memory::unmap_file(physical, pages);
     memory::free_pages(physical, (pages / PAGE) as usize);
     opened.map_err(|_: Errno| ElfError::NoInterpreter)
 }

@@ -152,9 +152,15 @@ impl Pages for KernelPages {
     }
 }
 
-/// Gives the memory of pages that stay in use back to the host.
-pub fn discard(address: u64, bytes: u64) {
-    MONITOR.discard(address, bytes);
+/// Takes away the file that the host maps over these pages.
+pub fn unmap_file(address: u64, bytes: u64) {
+    // Should it fail, the pages still are no memory: they are given out for files only.
+    let _ = channel::machine_call(machine::UNMAP_FILE, [address, bytes, 0, 0, 0]);
+}
+
+/// Asks for large pages in the host, which are given at the first touch.
+pub fn use_large_pages(address: u64, bytes: u64) {
+    let _ = channel::machine_call(machine::LARGE, [address, bytes, 0, 0, 0]);
 }
 
 /// Asks for the memory of pages that will surely be touched.

@@ -231,9 +231,12 @@ impl<M: Machine> Physical<M> {
         granule.used -= count as u16;
         granule.dirty = true;
         if granule.used == 0 && index != self.current {
+            let had_memory = granule.usage == Use::Pages;
             *granule = Granule::FREE;
             self.next_free = self.next_free.min(index);
-            self.machine.discard(index as u64 * GRANULE, GRANULE);
+            if had_memory {
+                self.machine.discard(index as u64 * GRANULE, GRANULE);
+            }
         }
     }
 

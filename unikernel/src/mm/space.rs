@@ -16,6 +16,8 @@ const FIRST_STEP: u64 = 16;
 const LARGEST_STEP: u64 = 128;
 /// An area this large gets large pages at its first fault.
 const SURELY_LARGE: u64 = 16 * GRANULE;
+/// The largest run of large pages that one fault maps is 2 to this power.
+const LARGEST_RUN: u32 = 3;
 /// Faults after which any area gets large pages where they fit.
 const MANY_FAULTS: u32 = 6;
 
@@ -69,7 +71,8 @@ pub static SPACE: Mutex<AddressSpace> = Mutex::new(AddressSpace::new());
 /// Pages that are no longer mapped, to be freed once no translation is left.
 #[derive(Default)]
 struct Freed {
-    granules: Vec<u64>,
+    /// (address, count)
+    granules: Vec<(u64, usize)>,
     /// (address, pages, whether a file is mapped over them)
     runs: Vec<(u64, usize, bool)>,
     flush: bool,
@@ -84,7 +87,10 @@ impl Freed {
         }
         let file = entry & table::FILE != 0;
         if leaf.bytes == GRANULE && !file {
-            self.granules.push(address);
+            match self.granules.last_mut() {
+                Some((start, count)) if *start + *count as u64 * GRANULE == address => *count += 1,
+                _ => self.granules.push((address, 1)),
+            }
             return;
         }
         let pages = (leaf.bytes / PAGE) as usize;
@@ -105,12 +111,12 @@ impl Freed {
         if self.flush {
             arch::flush();
         }
-        for address in self.granules {
-            memory::free_granules(address, 1);
+        for (address, count) in self.granules {
+            memory::free_granules(address, count);
         }
         for (address, pages, file) in self.runs {
             if file {
-                memory::discard(address, pages as u64 * PAGE);
+                memory::unmap_file(address, pages as u64 * PAGE);
             }
             memory::free_pages(address, pages);
         }
@@ -207,26 +213,53 @@ impl AddressSpace {
         self.fill_pages(start, end, area.protection, address & !(PAGE - 1))
     }
 
-    /// Maps a granule at `block` if no page is there yet. Several at once, as faults are dear.
+    /// Maps granules from `block` on where no page is yet, with large pages in the host too. Several
+    /// at once, as faults are dear.
     fn fill_large(&mut self, area: &Area, block: u64) -> bool {
-        let count = 1u64 << area.faults.saturating_sub(1).min(3);
+        let most = 1u64 << area.faults.min(LARGEST_RUN);
+        let mut count = 0;
+        while count < most {
+            let at = block + count * GRANULE;
+            if at + GRANULE > area.end || !self.has_room(at) {
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return false;
+        }
+        let granules = match memory::allocate_granules(count as usize) {
+            Some(granules) => granules,
+            None => {
+                count = 1;
+                let Some(granule) = memory::allocate_granules(1) else {
+                    return false;
+                };
+                granule
+            }
+        };
+        memory::use_large_pages(granules, count * GRANULE);
         for index in 0..count {
             let at = block + index * GRANULE;
-            if at + GRANULE > area.end || !self.is_empty(at, at + GRANULE) {
-                return index > 0;
+            let physical = granules + index * GRANULE;
+            match table::make(&mut KernelPages, memory::root(), at, GRANULE) {
+                Some(leaf) => leaf.set(physical | rights(area.protection) | table::LARGE),
+                None => {
+                    // No memory for a table: what is mapped so far is enough if it is any.
+                    memory::free_granules(physical, (count - index) as usize);
+                    return index > 0;
+                }
             }
-            let Some(granule) = memory::allocate_granules(1) else {
-                return index > 0;
-            };
-            let leaf = table::make(&mut KernelPages, memory::root(), at, GRANULE);
-            let Some(leaf) = leaf.filter(|leaf| leaf.get() & table::PRESENT == 0) else {
-                // A table of small entries is there, though all are empty.
-                memory::free_granules(granule, 1);
-                return index > 0;
-            };
-            leaf.set(granule | rights(area.protection) | table::LARGE);
         }
         true
+    }
+
+    /// Whether a large page can be mapped at `block`: no table of small ones stands there.
+    fn has_room(&self, block: u64) -> bool {
+        match table::find(&KernelPages, memory::root(), block) {
+            Some(leaf) => leaf.bytes == GRANULE && !table::has_page(leaf.get()),
+            None => table::skip(&KernelPages, memory::root(), block) >= block + GRANULE,
+        }
     }
 
     /// Gives each page of `start..end` that has none a page; `needed` must get one.

@@ -48,7 +48,8 @@ impl Server {
         let outcome = match request.number {
             GROW => self.grow(a, b),
             POPULATE => self.advise(a, b, MADV_POPULATE_WRITE),
-            DISCARD => self.discard(a, b),
+            DISCARD => self.advise(a, b, libc::MADV_DONTNEED),
+            UNMAP_FILE => self.unmap_file(a, b),
             MAP_FILE => self.map_file(a, b, c, d, e),
             LARGE => self.advise(a, b, libc::MADV_HUGEPAGE),
             SYNC => self.sync(a, b),
@@ -83,15 +84,16 @@ impl Server {
 
     fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {
         let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
-        // SAFETY: the range lies in the guest's memory; this advice keeps what the pages hold.
+        // SAFETY: the range lies in the guest's memory above the monitor's own pages; what it holds is
+        // the guest's to lose.
         match unsafe { libc::madvise(pages.cast(), bytes as usize, advice) } {
             0 => Ok(0),
             _ => Err(last_errno()),
         }
     }
 
-    /// Anonymous memory again, also where a file was mapped.
-    fn discard(&self, address: u64, bytes: u64) -> Outcome {
+    /// Anonymous memory again.
+    fn unmap_file(&self, address: u64, bytes: u64) -> Outcome {
         let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
         // SAFETY: the range lies in the guest's memory above the monitor's own pages; nothing in
         // this process relies on what it holds.
@@ -129,7 +131,7 @@ impl Server {
             (true, true) => (libc::MAP_SHARED, libc::PROT_READ | libc::PROT_WRITE),
         };
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
-        // SAFETY: as in `discard`; the guest may see the file, as it holds a descriptor of it.
+        // SAFETY: as in `unmap_file`; the guest may see the file, as it holds a descriptor of it.
         let mapped = unsafe {
             libc::mmap(
                 pages.cast(),
