@@ -8,7 +8,7 @@ use alloc::string::String;
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
 use pinion_abi::layout::{physical, ImageHeader, IMAGE_MAGIC, PER_CPU, PHYSICAL};
 
-use crate::arch::{entry, per_cpu, Frame};
+use crate::arch::{self, entry, per_cpu, Frame};
 use crate::channel;
 use crate::loader;
 use crate::mm::memory;
@@ -65,6 +65,7 @@ pub extern "C" fn start() -> ! {
         // SAFETY: the monitor takes this as the end.
         unsafe { entry::out_panic() };
     }
+    info.counters.started_at.store(arch::ticks(), Ordering::Relaxed);
     // SAFETY: the private area of this vCPU, used by nobody else; called once, first of all.
     unsafe {
         per_cpu::fill(

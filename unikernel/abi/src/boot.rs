@@ -93,6 +93,10 @@ pub struct CpuidLeaf {
 /// Counts that the kernel keeps for the monitor to print; only the kernel writes them.
 #[repr(C)]
 pub struct Counters {
+    /// The time-stamp counter at the kernel's first instruction, and at the program's first system
+    /// call; 0: not yet.
+    pub started_at: AtomicU64,
+    pub first_call_at: AtomicU64,
     /// System calls that arrived by a patched site.
     pub patched_calls: AtomicU64,
     /// System calls that arrived by the `syscall` instruction.

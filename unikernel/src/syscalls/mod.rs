@@ -12,7 +12,9 @@ mod time;
 use pinion_abi::calls::{Arg, Wait, NUMBERS};
 use pinion_abi::{for_each_call, Errno};
 
-use crate::arch::Frame;
+use core::sync::atomic::Ordering;
+
+use crate::arch::{self, Frame};
 use crate::boot;
 
 /// The handlers of the rows marked `guest`, each under its row's name.
@@ -62,6 +64,9 @@ for_each_call!(dispatch);
 /// Called by the entry code: `original` is the call's number, `error` is 1 if it was trapped.
 pub extern "C" fn system_call(frame: &mut Frame) {
     let counters = boot::counters();
+    if counters.first_call_at.load(Ordering::Relaxed) == 0 {
+        counters.first_call_at.store(arch::ticks(), Ordering::Relaxed);
+    }
     if frame.error != 0 {
         boot::count(&counters.trapped_calls);
         crate::text::trapped(frame.rip);

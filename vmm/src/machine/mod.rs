@@ -8,6 +8,7 @@ mod requests;
 mod server;
 mod signals;
 mod tables;
+mod timeline;
 mod vdso;
 
 use std::ffi::CString;
@@ -30,6 +31,7 @@ use image::{Image, ImageError};
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::Server;
+use timeline::Timeline;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
@@ -52,6 +54,7 @@ pub struct Machine {
     memory: Memory,
     image: Image,
     vdso: Option<vdso::Pages>,
+    timeline: Timeline,
 }
 
 /// What runs in it.
@@ -77,13 +80,16 @@ impl Machine {
         kernel: &File,
         memory_limit: Option<u64>,
     ) -> Result<Machine, MachineError> {
+        let mut timeline = Timeline::start();
         let kvm = Kvm::new(kvm, keep)?;
         let vm = kvm.create_vm()?;
         // Three pages that no guest memory uses; only old Intel processors want them.
         vm.set_tss_address(0xfffb_d000);
         let memory = Memory::reserve(memory_limit.unwrap_or_else(host_memory))?;
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
+        timeline.mark("vm and memory");
         let image = image::load(kernel, &memory)?;
+        timeline.mark("image");
         let vdso = vdso::find();
         if let Some(pages) = &vdso {
             let region = kvm_userspace_memory_region {
@@ -97,41 +103,45 @@ impl Machine {
             // write them.
             unsafe { vm.set_memory(&region)? };
         }
+        timeline.mark("vdso");
         let vcpu = kvm.create_vcpu(&vm, 0)?;
         tables::start(&kvm, &vcpu, &image.header)?;
+        timeline.mark("vcpu");
+        for (address, entry) in tables::entries(memory.bytes()) {
+            let at = memory.boot_pages().wrapping_add(address as usize);
+            // SAFETY: every table lies in the boot memory, and no vCPU runs yet.
+            unsafe { at.cast::<u64>().write_unaligned(entry) };
+        }
+        timeline.mark("tables");
         Ok(Machine {
             vm,
             vcpu,
             memory,
             image,
             vdso,
+            timeline,
         })
     }
 
     /// Runs the guest to its end. Returns only if it could not be run.
-    pub fn run(self, guest: Guest, service: Service) -> Result<ExitStatus, MachineError> {
-        for (address, entry) in tables::entries(self.memory.bytes()) {
-            let at = self
-                .memory
-                .boot_pages()
-                .wrapping_add(address as usize)
-                .cast::<u64>();
-            // SAFETY: every table lies in the boot memory, and no vCPU runs yet.
-            unsafe { at.write_unaligned(entry) };
-        }
+    pub fn run(mut self, guest: Guest, service: Service) -> Result<ExitStatus, MachineError> {
+        self.timeline.mark("service");
         self.write_boot_info(&guest)?;
         let Machine {
             vm,
             vcpu,
             memory,
             image,
+            mut timeline,
             ..
         } = self;
+        timeline.mark("boot information");
         let machinery = Machinery {
             vm,
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(0),
+            timeline,
         };
         let server = Arc::new(Server::new(memory, service, machinery));
         helper::spawn(&server).map_err(MachineError::Helper)?;

@@ -63,6 +63,11 @@ pub fn counters(server: &Server) {
         text.push_str(&format!(", {name} {}", counter.load(Ordering::Relaxed)));
     }
     line(text.as_bytes());
+    let guest = [
+        ("first instruction", counters.started_at.load(Ordering::Relaxed)),
+        ("first call", counters.first_call_at.load(Ordering::Relaxed)),
+    ];
+    line(format!("boot: {}", server.machinery.timeline.text(&guest)).as_bytes());
     for (number, counter) in counters.missing.iter().enumerate() {
         let count = counter.load(Ordering::Relaxed);
         if count > 0 {

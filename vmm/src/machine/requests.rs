@@ -12,6 +12,7 @@ use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::Server;
+use super::timeline::Timeline;
 use super::{report, signals};
 use crate::calls::{Answer, SlotData};
 use crate::exit::{end_as, ExitStatus};
@@ -30,6 +31,7 @@ pub struct Machinery {
     pub verbose: bool,
     /// The signals that the program blocks.
     pub blocked: AtomicU64,
+    pub timeline: Timeline,
 }
 
 type Outcome = Result<i64, Errno>;
