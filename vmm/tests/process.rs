@@ -35,6 +35,7 @@ fn every_descriptor_that_nobody_told_of_is_closed() {
     let mut monitor =
         Monitor::spawn_with(&bundle.plan(), &[secret.as_raw_fd(), secret.as_raw_fd()]);
     monitor.ready();
+    assert!(monitor.event().is_none());
     let descriptors = descriptors(&monitor);
     assert!(
         descriptors.values().all(|name| name != "/etc/passwd"),
@@ -65,6 +66,7 @@ fn preserved_descriptors_keep_their_numbers() {
     plan["preserveFds"] = json!(2);
     let mut monitor = Monitor::spawn_with(&plan, &[first.as_raw_fd(), second.as_raw_fd()]);
     monitor.ready();
+    assert!(monitor.event().is_none());
     let descriptors = descriptors(&monitor);
     assert_eq!(descriptors[&3], "/etc/passwd");
     assert_eq!(descriptors[&4], "/etc/group");

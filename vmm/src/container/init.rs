@@ -115,7 +115,7 @@ pub fn run(
                 Some(mut launcher) => {
                     let _ = launcher.write_all(&[FAILED]);
                 }
-                // Both are gone: the container's standard error is all that is left.
+                // The container's standard error is all that is left.
                 None => {
                     let _ = writeln!(std::io::stderr(), "pinion: {error}");
                 }
@@ -318,15 +318,17 @@ fn become_process(
 /// From here on the container outlives the launcher, and neither it nor the caller is spoken to.
 fn tell_ready(control: &mut Control, launcher: &mut Option<UnixStream>) -> Result<(), InitError> {
     signals::die_with_parent(0).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
-    control.send(&Event::Ready)?;
-    control.close();
+    // The launcher hears it first: when the caller knows, the launcher's end no longer depends on
+    // what becomes of this process.
     let told = launcher
         .take()
         .map(|mut launcher| launcher.write_all(&[READY]));
-    match told {
-        Some(Ok(())) => Ok(()),
-        _ => Err(SetupError::Orphaned.into()),
+    if !matches!(told, Some(Ok(()))) {
+        return Err(SetupError::Orphaned.into());
     }
+    control.send(&Event::Ready)?;
+    control.close();
+    Ok(())
 }
 
 /// Opening for writing waits for a reader, which is `start`.
