@@ -65,7 +65,9 @@ pub extern "C" fn start() -> ! {
         // SAFETY: the monitor takes this as the end.
         unsafe { entry::out_panic() };
     }
-    info.counters.started_at.store(arch::ticks(), Ordering::Relaxed);
+    info.counters
+        .started_at
+        .store(arch::ticks(), Ordering::Relaxed);
     // SAFETY: the private area of this vCPU, used by nobody else; called once, first of all.
     unsafe {
         per_cpu::fill(

@@ -15,7 +15,7 @@ use pinion_abi::{for_each_call, Errno};
 use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
-use crate::boot;
+use crate::{boot, text};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
@@ -65,11 +65,13 @@ for_each_call!(dispatch);
 pub extern "C" fn system_call(frame: &mut Frame) {
     let counters = boot::counters();
     if counters.first_call_at.load(Ordering::Relaxed) == 0 {
-        counters.first_call_at.store(arch::ticks(), Ordering::Relaxed);
+        counters
+            .first_call_at
+            .store(arch::ticks(), Ordering::Relaxed);
     }
     if frame.error != 0 {
         boot::count(&counters.trapped_calls);
-        crate::text::trapped(frame.rip);
+        text::trapped(frame.rip);
     } else {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
