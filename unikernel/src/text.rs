@@ -70,19 +70,21 @@ pub fn prepare(start: u64, bytes: u64) {
 }
 
 /// A `syscall` instruction trapped; the address after it is `back`. Patches it for the next time.
-pub fn trapped(back: u64) {
+/// Returns where the program goes on now: the bytes at `back` may be part of the patch.
+pub fn trapped(back: u64) -> u64 {
     let at = back.wrapping_sub(2);
     if REFUSED.lock().contains(&at) {
-        return;
+        return back;
     }
-    let patched = try_patch(at);
-    if !patched {
-        let mut refused = REFUSED.lock();
-        // As many as any program has; then traps are no longer looked at.
-        if refused.len() < 4096 {
-            refused.push(at);
-        }
+    if try_patch(at) {
+        return relocated(back);
     }
+    let mut refused = REFUSED.lock();
+    // More than any program has; from then on all are tried again at each trap.
+    if refused.len() < 4096 {
+        refused.push(at);
+    }
+    back
 }
 
 fn try_patch(at: u64) -> bool {
@@ -102,6 +104,10 @@ fn try_patch(at: u64) -> bool {
     let offset = (at - start) as usize;
     let window = offset.saturating_sub(WINDOW as usize)..offset + WINDOW as usize;
     let mut regions = REGIONS.lock();
+    // The program jumped straight to the bytes that a patch left standing.
+    if regions.iter().any(|region| region.is_patched(at)) {
+        return false;
+    }
     let floor = regions
         .iter()
         .flat_map(TrampolineRegion::spans)
@@ -116,7 +122,7 @@ fn try_patch(at: u64) -> bool {
 }
 
 /// Where a program goes on that the kernel would return to inside a patched span.
-pub fn relocated(rip: u64) -> u64 {
+fn relocated(rip: u64) -> u64 {
     let regions = REGIONS.lock();
     regions
         .iter()
@@ -150,22 +156,26 @@ fn apply(
     text: &[u8],
     base: u64,
 ) -> bool {
-    let patch = regions
-        .iter_mut()
-        .find_map(|region| patch::plan(site, text, base, region).ok());
-    let patch = patch.or_else(|| {
-        let mut region = make_region(space, base)?;
-        let patch = patch::plan(site, text, base, &mut region).ok();
-        regions.push(region);
-        patch
+    let planned = regions.iter_mut().enumerate().find_map(|(index, region)| {
+        let patch = patch::plan(site, text, base, region).ok()?;
+        Some((index, patch))
     });
-    let Some(patch) = patch else { return false };
+    let planned = planned.or_else(|| {
+        let mut region = make_region(space, base)?;
+        let patch = patch::plan(site, text, base, &mut region).ok()?;
+        regions.push(region);
+        Some((regions.len() - 1, patch))
+    });
+    let Some((index, patch)) = planned else {
+        return false;
+    };
     let text_bytes = patch.bytes().len() as u64;
     let trampoline_bytes = patch.trampoline().len() as u64;
     let (Some(to_text), Some(to_trampoline)) = (
         alias(space, patch.at, text_bytes),
         alias(space, patch.trampoline_at, trampoline_bytes),
     ) else {
+        regions[index].undo(&patch);
         return false;
     };
     // SAFETY: both views are of memory in one piece, through the linear mapping; there is one vCPU,

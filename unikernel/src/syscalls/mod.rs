@@ -71,7 +71,7 @@ pub extern "C" fn system_call(frame: &mut Frame) {
     }
     if frame.error != 0 {
         boot::count(&counters.trapped_calls);
-        text::trapped(frame.rip);
+        frame.rip = text::trapped(frame.rip);
     } else {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
