@@ -36,6 +36,25 @@ pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
     Ok(())
 }
 
+/// Gives pipes and sockets among the standard streams to the user, who could otherwise not open
+/// them by way of /dev/stdout, as programs in images do. Files and terminals of the caller stay the
+/// caller's.
+pub fn give_streams(process: &Process) {
+    for fd in 0..3 {
+        // SAFETY: fstat(2) fills in the struct, whose fields are integers; fchown(2) takes numbers.
+        // A stream that is closed, or cannot be given away, is no error, as in runc.
+        unsafe {
+            let mut stat: libc::stat = std::mem::zeroed();
+            if libc::fstat(fd, &mut stat) != 0 || stat.st_uid == process.uid {
+                continue;
+            }
+            if matches!(stat.st_mode & libc::S_IFMT, libc::S_IFIFO | libc::S_IFSOCK) {
+                libc::fchown(fd, process.uid, stat.st_gid);
+            }
+        }
+    }
+}
+
 /// Uid and gid 0 of a new user namespace, which the plan's maps have just defined.
 pub fn become_root() -> Result<(), CredentialsError> {
     // SAFETY: raw identifiers.

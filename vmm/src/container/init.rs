@@ -68,6 +68,8 @@ enum SetupError {
     Sysctl { name: String, errno: Errno },
     #[error("{step}: {errno}")]
     Step { step: &'static str, errno: Errno },
+    #[error("startContainer hooks are not supported yet")]
+    GuestHooks,
     #[error("the launcher is gone")]
     Orphaned,
 }
@@ -135,6 +137,9 @@ fn init(
 ) -> Result<ExitStatus, InitError> {
     let HostFiles { kvm, kernel, fifo } = host;
     wait_for_launcher(launcher)?;
+    if !plan.start_container_hooks.is_empty() {
+        return Err(SetupError::GuestHooks.into());
+    }
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine = Machine::new(kvm, keep_private, &kernel, plan.machine.memory_limit)?;
@@ -281,6 +286,7 @@ fn become_process(
 ) -> Result<(), InitError> {
     let process = &plan.process;
     rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
+    credentials::give_streams(process);
     // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
     let at_cwd = match program::change_directory(root, &process.cwd) {
         Err(ProgramError::Cwd {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::errno::{check, Errno};
 use crate::plan::{IdMapping, Namespace, NamespaceKind};
@@ -125,19 +125,15 @@ impl Namespaces {
     }
 }
 
-fn set_namespace(
-    kind: NamespaceKind,
-    path: &PathBuf,
-    file: &OwnedFd,
-) -> Result<(), NamespaceError> {
+fn set_namespace(kind: NamespaceKind, path: &Path, file: &OwnedFd) -> Result<(), NamespaceError> {
     // SAFETY: setns(2) takes numbers; this process has one thread.
     check(unsafe { libc::setns(file.as_raw_fd(), kind.flag()) }).map_err(|errno| match errno {
         Errno(libc::EINVAL) if !is_of_kind(kind, file) => NamespaceError::Kind {
-            path: path.clone(),
+            path: path.to_owned(),
             kind: kind.name(),
         },
         errno => NamespaceError::Join {
-            path: path.clone(),
+            path: path.to_owned(),
             errno,
         },
     })?;

@@ -131,12 +131,7 @@ enum Failure {
 }
 
 fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
-    let path = process
-        .env
-        .iter()
-        .rev()
-        .find_map(|variable| variable.strip_prefix("PATH="))
-        .unwrap_or_default();
+    let path = variable(process, "PATH").unwrap_or_default();
     if name.is_empty() || path.is_empty() {
         return Err(ProgramError::NotInPath {
             name: name.to_owned(),
@@ -159,6 +154,16 @@ fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
     Err(ProgramError::NotInPath {
         name: name.to_owned(),
     })
+}
+
+/// The value of an environment variable: the last one counts.
+fn variable<'a>(process: &'a Process, name: &str) -> Option<&'a str> {
+    let mut pairs = process
+        .env
+        .iter()
+        .rev()
+        .filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// Go's exec.findExecutable.
@@ -195,14 +200,11 @@ pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
     c_strings(&process.args, "argument")
 }
 
-/// The plan's environment, and HOME from the image's /etc/passwd if it has none.
+/// The plan's environment, and HOME from the image's /etc/passwd if it has none, or an empty one.
 pub fn environment(process: &Process, root: &Root) -> Result<Vec<CString>, ProgramError> {
     let mut env = c_strings(&process.env, "environment")?;
-    if !process
-        .env
-        .iter()
-        .any(|variable| variable.starts_with("HOME="))
-    {
+    if variable(process, "HOME").unwrap_or_default().is_empty() {
+        env.retain(|variable| variable.as_bytes() != b"HOME=");
         let home = home_of(root, process.uid).unwrap_or_else(|| b"/".to_vec());
         let variable = [b"HOME=".as_slice(), &home].concat();
         env.push(CString::new(variable).map_err(|_| ProgramError::ZeroByte {

@@ -217,22 +217,19 @@ fn open_or_make(directory: BorrowedFd, name: &CStr, kind: Kind) -> Result<OwnedF
         Err(Errno(libc::ENOENT)) => {}
         result => return result,
     }
-    let made = match kind {
-        // SAFETY: the name is a C string.
-        Kind::Directory => {
-            check(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), 0o755) })
-        }
-        // SAFETY: the name is a C string.
-        Kind::File => check(unsafe {
-            libc::mknodat(
+    // SAFETY: the name is a C string.
+    let made = unsafe {
+        match kind {
+            Kind::Directory => libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), 0o755),
+            Kind::File => libc::mknodat(
                 directory.as_raw_fd(),
                 name.as_ptr(),
                 libc::S_IFREG | 0o755,
                 0,
-            )
-        }),
+            ),
+        }
     };
-    match made {
+    match check(made) {
         Ok(_) | Err(Errno(libc::EEXIST)) => open(),
         Err(errno) => Err(errno),
     }
