@@ -6,11 +6,7 @@ import { hookState, runHooks } from '../hooks/run.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { StateStore } from '../state/store.ts';
 import { processesIn, removeCgroups, thaw } from './cgroup.ts';
-import { killAll, signalProcess, waitForEnd } from './process.ts';
-
-/** How long a killed process may take to end, in ms; runc's is the same. */
-const KILL_TIMEOUT = 10_000;
-const SIGKILL = 9;
+import { KILL_TIMEOUT, killAll, SIGKILL, signalProcess, waitForEnd } from './process.ts';
 
 /**
  * Kills what is left of a container and removes its control groups and its state directory. Each

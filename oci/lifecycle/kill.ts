@@ -5,13 +5,9 @@ import { identify } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { isFrozen, processesIn, thaw } from './cgroup.ts';
-import { killAll, signalProcess } from './process.ts';
+import { KILL_TIMEOUT, killAll, SIGKILL, signalProcess } from './process.ts';
 import { parseSignal } from './signal.ts';
 import { statusOf } from './status.ts';
-
-/** How long SIGKILL may take to reach every process that forks meanwhile, in ms. */
-const KILL_TIMEOUT = 10_000;
-const SIGKILL = 9;
 
 export interface KillOptions {
   /** Signal every process of the container; that it has stopped is no error then. */

@@ -6,6 +6,11 @@ import type { Native } from '../../native/index.ts';
 import { errnoOf } from '../errors.ts';
 import { identify, isAlive, type ProcessIdentity } from '../state/process.ts';
 
+export const { SIGKILL } = constants.signals;
+
+/** How long what was killed may take to end, in ms; runc's is the same. */
+export const KILL_TIMEOUT = 10_000;
+
 /** Sends a signal to exactly this process. False: it is gone, or a zombie. */
 export function signalProcess(native: Native, target: ProcessIdentity, signal: number): boolean {
   let pidfd: number;
@@ -52,7 +57,7 @@ export async function killAll(
     let left = 0;
     for (const pid of processes()) {
       const target = identify(pid);
-      if (target !== undefined && signalProcess(native, target, constants.signals.SIGKILL)) left++;
+      if (target !== undefined && signalProcess(native, target, SIGKILL)) left++;
     }
     if (left === 0) return true;
     if (performance.now() > deadline) return false;

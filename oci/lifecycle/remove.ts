@@ -5,12 +5,11 @@ import { DirectoryLock } from '../state/lock.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { destroy, removeDirectory, runPoststopHooks } from './destroy.ts';
-import { signalProcess } from './process.ts';
+import { SIGKILL, signalProcess } from './process.ts';
 import { statusOf } from './status.ts';
 
 /** How long another operation on the same container may take to end, in ms. */
 const LOCK_TIMEOUT = 10_000;
-const SIGKILL = 9;
 
 export interface RemoveOptions {
   /** Kill a container that runs, and take an unknown id or the rest of a container as well. */

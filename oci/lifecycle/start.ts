@@ -7,12 +7,8 @@ import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import type { Status } from '../state/types.ts';
 import { passExecFifo } from './exec-fifo.ts';
-import { signalProcess, waitForEnd } from './process.ts';
+import { KILL_TIMEOUT, SIGKILL, signalProcess, waitForEnd } from './process.ts';
 import { statusOf } from './status.ts';
-
-/** How long a killed init may take to end, in ms. */
-const KILL_TIMEOUT = 10_000;
-const SIGKILL = 9;
 
 /** Runs the program of a created container (runtime-spec, runtime.md "Start"). */
 export async function start(ctx: Context, id: string): Promise<void> {

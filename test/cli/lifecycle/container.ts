@@ -107,6 +107,21 @@ export class Container {
     return readFileSync(path, 'utf8');
   }
 
+  /** Starts a process in the created container's control groups and gives its id. */
+  async addProcess(): Promise<number> {
+    const { pid } = await this.state();
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+      .split('\n')
+      .filter((line) => line.endsWith(`/${this.id}`))
+      .map((line) => (line.split(':')[1] ?? '').replace('name=', ''))
+      .flatMap((controllers) => (controllers === '' ? ['unified', ''] : [controllers]))
+      .map((hierarchy) => join('/sys/fs/cgroup', hierarchy, this.id, 'cgroup.procs'))
+      .filter((path) => existsSync(path));
+    const child = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+    for (const path of groups) writeFileSync(path, String(child.pid));
+    return child.pid ?? 0;
+  }
+
   /** What still exists of it: nothing, but processes may take a moment to end. */
   async leftovers(): Promise<string[]> {
     const find = () => [

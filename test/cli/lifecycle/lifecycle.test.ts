@@ -214,6 +214,28 @@ describe('kill', () => {
     });
   });
 
+  test('reaches the init alone, or every process when all are meant', async () => {
+    const container = new Container();
+    await container.create();
+    const added = await container.addProcess();
+    await container.pinion('kill', container.id, 'KILL');
+    expect(identify(added)).toBeDefined();
+    await container.pinion('kill', '--all', container.id, 'TERM');
+    await expect.poll(() => identify(added)).toBeUndefined();
+  });
+
+  test('SIGKILL reaches every process of a container that shares its pid namespace', async () => {
+    const container = new Container({
+      edit: ({ linux }) => {
+        linux.namespaces = linux.namespaces.filter(({ type }) => type !== 'pid');
+      },
+    });
+    await container.create();
+    const added = await container.addProcess();
+    expect(await container.pinion('kill', container.id, 'KILL')).toMatchObject({ status: 0 });
+    await expect.poll(() => identify(added)).toBeUndefined();
+  });
+
   test('knows signals by name', async () => {
     const container = new Container();
     await container.create();

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { pinion } from '../../pinion.ts';
+import { execute, PINION, pinion } from '../../pinion.ts';
 import { Container } from './container.ts';
 
 const shell = (script: string) => ({ args: ['/bin/sh', '-c', script] });
@@ -49,6 +49,14 @@ describe('in the foreground', () => {
     child.kill('SIGTERM');
     expect(await ended).toMatchObject({ status: 143 });
     expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('the program is told of the sockets of a service manager', async () => {
+    const container = new Container({ args: ['/bin/env'] });
+    const run = `${PINION} --root ${container.root} run --bundle ${container.bundle}`;
+    const script = `LISTEN_FDS=1 LISTEN_PID=$$ exec ${run} ${container.id} 3</dev/null`;
+    const { stdout } = await execute('/bin/sh', ['-c', script], { env: {} });
+    expect(stdout.split('\n')).toEqual(expect.arrayContaining(['LISTEN_FDS=1', 'LISTEN_PID=1']));
   });
 
   test('--keep keeps the state', async () => {
