@@ -11,7 +11,7 @@ const home = join(import.meta.dirname, '..');
 
 /** Modules that stay files of their own, since most commands need none of them: name -> source. */
 const SEPARATE: Readonly<Record<string, string>> = {
-  entry: 'src/entry.ts',
+  main: 'src/main.ts',
   help: 'src/help.ts',
   oclif: 'src/oclif.ts',
   validators: 'build/oci/spec/validators.js',

@@ -3,7 +3,7 @@
 import { join, resolve } from 'node:path';
 import type { Context, Logger } from '../oci/context.ts';
 import { messageOf, OciError } from '../oci/errors.ts';
-import type { Caller } from './caller.ts';
+import { type Caller, processCaller } from './caller.ts';
 import type { CommandClass } from './command.ts';
 import { checkArguments, type GlobalFlags, parseCommand, parseGlobals } from './command-line.ts';
 import { type CommandName, isCommandName } from './grammar.ts';
@@ -11,6 +11,8 @@ import { createLogger } from './log.ts';
 import { UsageError } from './usage-error.ts';
 import { versionText } from './version.ts';
 import { write } from './write.ts';
+
+export { processCaller };
 
 /** Each command is a module of its own, so that an operation loads nothing else. */
 const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandClass<N> }> } = {

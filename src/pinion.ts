@@ -1,8 +1,13 @@
-/** The bundle's first file: sets up the compile cache, which halves the start, then goes on. */
+/** The process that a person or an engine starts: the bundle's first file. */
 
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 
-// Beside the bundle, as root-owned as that; a folder that cannot be written is no error.
+// Beside the bundle and written by the set-up; a folder that cannot be written is no error.
 enableCompileCache(join(import.meta.dirname, 'cache'));
-void import('./entry.ts');
+
+void import('./main.ts')
+  .then(({ processCaller, serve }) => serve(process.argv.slice(2), processCaller()))
+  .then((status) => {
+    process.exitCode = status;
+  });
