@@ -59,16 +59,22 @@ function say(line: string): void {
 
 function sample({ name, by }: Measure, runtime: Runtime, work: Workload): void {
   try {
-    const command = commandOf(runtime, work, scratch);
-    const value = by === 'program' ? Number(output(command)) : wallTime(command, scratch);
-    samples.add(name, runtime.name, value);
+    const command = commandOf(runtime, work, scratch, by === 'program');
+    if (by === 'wall time') {
+      samples.add(name, runtime.name, wallTime(command, scratch));
+      return;
+    }
+    const { stdout, stderr, seconds } = output(command);
+    samples.add(name, runtime.name, Number(stdout));
+    const exits = /^exits (\d+)/m.exec(stderr)?.[1];
+    if (exits !== undefined) samples.add(`${name}: exits/s`, runtime.name, Number(exits) / seconds);
   } catch (error) {
     failures.add(`${name}: ${runtime.name}: ${String(error).split('\n')[0]}`);
   }
 }
 
 function table(runtimes: readonly Runtime[]): void {
-  say(['measure', 'runtime', 'n', 'p50', 'p95', '', 'pinion/this'].map(cell).join(''));
+  say(['measure', 'runtime', 'n', 'p50', 'p95', '', 'pinion/this', 'exits/s'].map(cell).join(''));
   for (const { name, unit } of MEASURES) {
     const ours = percentile(samples.get(name, 'pinion'), 0.5);
     for (const runtime of [...runtimes, NATIVE]) {
@@ -77,7 +83,9 @@ function table(runtimes: readonly Runtime[]): void {
       const p50 = percentile(values, 0.5);
       const numbers = [p50, percentile(values, 0.95)].map((value) => value.toFixed(2));
       const ratio = runtime.name === 'pinion' ? '' : (ours / p50).toFixed(2);
-      const columns = [name, runtime.name, String(values.length), ...numbers, unit, ratio];
+      const exits = percentile(samples.get(`${name}: exits/s`, runtime.name), 0.5);
+      const rate = Number.isNaN(exits) ? '' : exits.toFixed(0);
+      const columns = [name, runtime.name, String(values.length), ...numbers, unit, ratio, rate];
       say(columns.map(cell).join('').trimEnd());
     }
   }

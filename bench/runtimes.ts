@@ -47,21 +47,36 @@ export interface Scratch {
   directory: string;
 }
 
-export function commandOf(runtime: Runtime, work: Workload, { directory }: Scratch): string[] {
+export function commandOf(
+  runtime: Runtime,
+  work: Workload,
+  { directory }: Scratch,
+  counters: boolean,
+): string[] {
   if (runtime.path === undefined) return ['/usr/sbin/chroot', work.rootfs, ...work.args];
   const root = join(directory, `state-${runtime.name}`);
-  return [runtime.path, '--root', root, 'run', '--bundle', work.bundle, `bench-${process.pid}`];
+  // The monitor prints its counters.
+  const debug = runtime.name === 'pinion' && counters ? ['--debug'] : [];
+  const id = `bench-${process.pid}`;
+  return [runtime.path, '--root', root, ...debug, 'run', '--bundle', work.bundle, id];
+}
+
+export interface Output {
+  stdout: string;
+  stderr: string;
+  seconds: number;
 }
 
 /** Runs a command once; returns what it printed. Throws unless its status is 0. */
-export function output(command: readonly string[]): string {
+export function output(command: readonly string[]): Output {
   const [program = '', ...args] = command;
+  const start = performance.now();
   const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   if (status !== 0) throw new Error(`status ${status}: ${stderr.trim().split('\n').at(-1)}`);
-  return stdout;
+  return { stdout, stderr, seconds: (performance.now() - start) / 1000 };
 }
 
 /** Runs a command once; returns its wall time in ms, as hyperfine sees it without a shell. */
