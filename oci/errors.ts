@@ -50,7 +50,6 @@ const RUNC_TEXTS = {
   ERR_PINION_NOT_RUNNING: 'container not running',
   ERR_PINION_ALREADY_RUNNING: 'cannot start an already running container',
   ERR_PINION_STOPPED: 'cannot start a container that has stopped',
-  ERR_PINION_PAUSED: 'cannot start a container in the paused state',
   ERR_PINION_INIT_DEAD: 'container process is already dead',
   ERR_PINION_INIT_ALIVE: 'container init still running',
   ERR_PINION_CONSOLE_UNUSED: 'cannot use console socket if runc will not detach or allocate tty',

@@ -29,7 +29,7 @@ export function isFrozen(directories: readonly string[]): boolean {
 }
 
 export function thaw(directories: readonly string[]): void {
-  for (const directory of directories) {
+  for (const directory of directories.filter((one) => isFrozen([one]))) {
     overwrite(join(directory, 'freezer.state'), 'THAWED');
     overwrite(join(directory, 'cgroup.freeze'), '0');
   }

@@ -18,11 +18,10 @@ export async function destroy(
   record: ContainerRecord,
 ): Promise<void> {
   const { id, init, cgroups } = record;
-  if (init !== null && signalProcess(native, init, SIGKILL)) {
-    // In cgroup version 1, frozen processes do not even die.
-    thaw(cgroups);
-    if (!(await waitForEnd(init, KILL_TIMEOUT))) throw runcError('ERR_PINION_INIT_ALIVE');
-  }
+  const killed = init !== null && signalProcess(native, init, SIGKILL);
+  // In cgroup version 1, frozen processes do not even die.
+  thaw(cgroups);
+  if (killed && !(await waitForEnd(init, KILL_TIMEOUT))) throw runcError('ERR_PINION_INIT_ALIVE');
   if (!(await killAll(native, () => processesIn(cgroups), KILL_TIMEOUT))) {
     throw runcError('ERR_PINION_INIT_ALIVE');
   }

@@ -4,7 +4,7 @@ import { errnoOf, runcError, systemError } from '../errors.ts';
 import { identify } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
-import { isFrozen, processesIn, thaw } from './cgroup.ts';
+import { processesIn, thaw } from './cgroup.ts';
 import { KILL_TIMEOUT, killAll, SIGKILL, signalProcess } from './process.ts';
 import { parseSignal } from './signal.ts';
 import { statusOf } from './status.ts';
@@ -30,8 +30,9 @@ export async function kill(
   const every = all || (signal === SIGKILL && !record.ownPidNamespace);
   const reached = statusOf(store, record) !== 'stopped' && signalInit(native, record, signal);
   if (!reached && !all) throw runcError('ERR_PINION_NOT_RUNNING');
+  // In cgroup version 1, frozen processes do not even die.
+  if (signal === SIGKILL) thaw(record.cgroups);
   if (every) await signalOthers(native, record, signal);
-  if (signal === SIGKILL && isFrozen(record.cgroups)) thaw(record.cgroups);
 }
 
 function signalInit(native: Native, { init }: ContainerRecord, signal: number): boolean {

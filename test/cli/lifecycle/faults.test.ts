@@ -136,6 +136,22 @@ test('kill -9 of start at any time', { timeout: 120_000 }, async () => {
   }
 });
 
+test('kill -9 of the init while it is started', { timeout: 120_000 }, async () => {
+  const container = new Container();
+  for (let delay = 20; delay < 80; delay += 5) {
+    await container.create();
+    const { pid } = await container.state();
+    const starting = container.pinion('start', container.id);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    killProcess(pid);
+    const { status, stderr } = await starting;
+    if (status !== 0) {
+      expect(stderr).toMatch(/container process is already dead|a container that has stopped/);
+    }
+    await deleted(container);
+  }
+});
+
 test('kill -9 of delete at any time', { timeout: 120_000 }, async () => {
   const container = new Container();
   for (let delay = 20; delay < 80; delay += 10) {

@@ -289,26 +289,46 @@ describe('delete', () => {
   });
 });
 
-test('a frozen container is paused: not to be started or deleted, but to be killed', async () => {
-  const container = new Container();
-  await container.create();
-  const [freezer] = [
-    [`/sys/fs/cgroup/freezer/${container.id}/freezer.state`, 'FROZEN'],
-    [`/sys/fs/cgroup/${container.id}/cgroup.freeze`, '1'],
-  ].filter(([path]) => existsSync(path ?? ''));
-  const [path = '', frozen = ''] = freezer ?? [];
-  writeFileSync(path, frozen);
-  expect(await container.state()).toMatchObject({ status: 'paused' });
-  expect(await container.pinion('start', container.id)).toMatchObject({
-    status: 1,
-    stderr: expect.stringContaining('cannot start a container in the paused state'),
+/** Freezes the container's processes, as an engine's pause does. */
+function freeze({ id }: Container): void {
+  const version1 = `/sys/fs/cgroup/freezer/${id}/freezer.state`;
+  if (existsSync(version1)) writeFileSync(version1, 'FROZEN');
+  else writeFileSync(`/sys/fs/cgroup/${id}/cgroup.freeze`, '1');
+}
+
+describe('a frozen container', () => {
+  test('is paused: not to be started or deleted, but to be killed', async () => {
+    const container = new Container();
+    await container.create();
+    freeze(container);
+    expect(await container.state()).toMatchObject({ status: 'paused' });
+    expect(await container.pinion('start', container.id)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('cannot start a container in the paused state'),
+    });
+    expect(await container.pinion('delete', container.id)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('that is not stopped: paused'),
+    });
+    expect(await container.pinion('kill', container.id, 'KILL')).toMatchObject({ status: 0 });
+    await expect.poll(async () => (await container.state()).status).toBe('stopped');
   });
-  expect(await container.pinion('delete', container.id)).toMatchObject({
-    status: 1,
-    stderr: expect.stringContaining('that is not stopped: paused'),
+
+  test.each([
+    ['kill', '--all'],
+    ['delete', '--force'],
+  ])('%s %s ends all of its processes', async (command, flag) => {
+    const container = new Container();
+    await container.create();
+    const added = await container.addProcess();
+    freeze(container);
+    const signal = command === 'kill' ? ['KILL'] : [];
+    expect(await container.pinion(command, flag, container.id, ...signal)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    await expect.poll(() => identify(added)).toBeUndefined();
   });
-  expect(await container.pinion('kill', container.id, 'KILL')).toMatchObject({ status: 0 });
-  await expect.poll(async () => (await container.state()).status).toBe('stopped');
 });
 
 test('list has every container, with its owner', async () => {

@@ -50,6 +50,13 @@ test('a pid that belongs to another process is a stopped container', async () =>
   expect(identify(process.pid)).toBeDefined();
 });
 
+test('what only reads does without the addon', async () => {
+  const { ctx } = recorded({});
+  const bare = { ...ctx, addon: '/no/such/addon' };
+  expect(await state(bare, 'c')).toMatchObject({ status: 'stopped' });
+  expect(await list(bare)).toHaveLength(1);
+});
+
 test('it is deleted, its poststop hooks run, and the other process lives', async () => {
   const { base, ctx } = recorded({});
   await remove(ctx, 'c', { force: false });
