@@ -89,8 +89,9 @@ impl Control {
         let Some(old) = self.0.take() else {
             return Err(Errno(libc::EBADF));
         };
+        // In this order: a move far up makes the table large, and closing then takes long.
+        fds::close_unknown(preserve, &old)?;
         let socket = fds::make_private(old.into())?;
-        fds::close_unknown(preserve, &socket)?;
         self.0 = Some(UnixStream::from(socket));
         Ok(())
     }

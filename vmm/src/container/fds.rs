@@ -3,7 +3,7 @@
 //! A descriptor N of the guest is the monitor's descriptor N, so the monitor's own ones live above
 //! a floor that the guest never reaches or names. RLIMIT_NOFILE of the guest is answered, not set.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::errno::{check, check_fd, Errno};
@@ -56,14 +56,14 @@ pub fn copy_private(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// Closes everything that nobody told the monitor of: all but 0 to 2, `preserve` descriptors after
-/// them, and the private `keep`.
-pub fn close_unknown(preserve: u32, keep: &OwnedFd) -> Result<(), Errno> {
-    let keep = keep.as_raw_fd() as u32;
+/// them, and `keep`.
+pub fn close_unknown(preserve: u32, keep: impl AsFd) -> Result<(), Errno> {
+    let keep = keep.as_fd().as_raw_fd() as u32;
     let first = 3 + preserve;
     if first < keep {
         close_range(first, keep - 1)?;
     }
-    close_range(keep + 1, u32::MAX)
+    close_range(first.max(keep + 1), u32::MAX)
 }
 
 /// `Err` holds the first of the `count` preserved descriptors that is not open. Those that are lose

@@ -6,6 +6,8 @@
 //! ([`CHECKED`]). A call of [`NEVER`] can only come from a monitor that a guest has taken over, so
 //! it kills; so does a call of another architecture. Anything else, x32 included, is ENOSYS.
 
+use std::collections::BTreeMap;
+
 use libc::{c_long, sock_filter};
 use pinion_abi::calls::{Way, CALLS};
 
@@ -250,7 +252,9 @@ pub fn install() -> Result<(), SeccompError> {
 }
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const JUMP_FROM: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -282,8 +286,8 @@ const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-/// The whole filter. What is asked for most goes first: KVM_RUN is an ioctl. The answers that
-/// depend on the number alone are remembered by the kernel.
+/// The whole filter: a search tree over the numbers, since the kernel, to remember the answers that
+/// depend on the number alone, runs it once for each when it is installed.
 fn filter() -> Vec<sock_filter> {
     let mut filter = vec![
         step(LOAD, ARCHITECTURE),
@@ -291,29 +295,79 @@ fn filter() -> Vec<sock_filter> {
         step(RETURN, KILL),
         step(LOAD, NUMBER),
     ];
-    for (number, argument, condition, _) in CHECKED {
-        let body = checked(*argument, *condition);
-        // At most twice as many instructions as the longest list has items, and some.
-        filter.push(jump(JUMP_EQUAL, *number as u32, 0, body.len() as u8));
-        filter.extend(body);
-    }
-    for (number, verdict) in by_number() {
-        filter.push(jump(JUMP_EQUAL, number, 0, 1));
-        filter.push(step(RETURN, verdict));
-    }
-    filter.push(step(RETURN, refuse(libc::ENOSYS)));
+    filter.extend(tree(&runs()));
     filter
 }
 
-/// The verdicts that depend on the number alone.
-fn by_number() -> impl Iterator<Item = (u32, u32)> {
-    let never = NEVER.iter().map(|number| (*number as u32, KILL));
-    let own = OWN.iter().map(|(number, _)| (*number as u32, ALLOW));
-    let of_guest = CALLS
-        .iter()
-        .filter(|call| matches!(call.way, Way::Host(..)))
-        .map(|call| (call.number, ALLOW));
-    never.chain(own).chain(of_guest)
+/// What is done about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Return(u32),
+    /// It depends on an argument: an index of [`CHECKED`].
+    Check(usize),
+}
+
+/// Verdicts by number, each with the first number that it is for, up to that of the next.
+fn runs() -> Vec<(u32, Verdict)> {
+    let mut verdicts = BTreeMap::new();
+    for call in CALLS {
+        if matches!(call.way, Way::Host(..)) {
+            verdicts.insert(call.number, Verdict::Return(ALLOW));
+        }
+    }
+    for (number, _) in OWN {
+        verdicts.insert(*number as u32, Verdict::Return(ALLOW));
+    }
+    for (index, (number, ..)) in CHECKED.iter().enumerate() {
+        verdicts.insert(*number as u32, Verdict::Check(index));
+    }
+    for number in NEVER {
+        verdicts.insert(*number as u32, Verdict::Return(KILL));
+    }
+
+    const UNKNOWN: Verdict = Verdict::Return(refuse(libc::ENOSYS));
+    let mut runs = vec![(0, UNKNOWN)];
+    let mut next = 0;
+    for (number, verdict) in verdicts {
+        if number > next {
+            push_run(&mut runs, next, UNKNOWN);
+        }
+        push_run(&mut runs, number, verdict);
+        next = number + 1;
+    }
+    push_run(&mut runs, next, UNKNOWN);
+    runs
+}
+
+fn push_run(runs: &mut Vec<(u32, Verdict)>, first: u32, verdict: Verdict) {
+    match runs.last_mut() {
+        Some((_, last)) if *last == verdict => {}
+        Some((start, last)) if *start == first => *last = verdict,
+        _ => runs.push((first, verdict)),
+    }
+}
+
+fn tree(runs: &[(u32, Verdict)]) -> Vec<sock_filter> {
+    match runs {
+        [] => Vec::new(),
+        [(_, Verdict::Return(value))] => vec![step(RETURN, *value)],
+        [(_, Verdict::Check(index))] => {
+            let (_, argument, condition, _) = CHECKED[*index];
+            checked(argument, condition)
+        }
+        _ => {
+            let (below, from) = runs.split_at(runs.len() / 2);
+            let (first, below, from) = (from[0].0, tree(below), tree(from));
+            let mut node = match u8::try_from(below.len()) {
+                Ok(length) => vec![jump(JUMP_FROM, first, length, 0)],
+                // Only an unconditional jump reaches so far.
+                Err(_) => vec![jump(JUMP_FROM, first, 0, 1), step(JUMP, below.len() as u32)],
+            };
+            node.extend(below);
+            node.extend(from);
+            node
+        }
+    }
 }
 
 /// Returns a verdict on an argument's low half, which is all that the kernel looks at in the calls
@@ -371,6 +425,8 @@ mod tests {
                 }
                 AND => accumulator &= k,
                 JUMP_EQUAL => place += usize::from(if accumulator == k { jt } else { jf }),
+                JUMP_FROM => place += usize::from(if accumulator >= k { jt } else { jf }),
+                JUMP => place += k as usize,
                 JUMP_SET => place += usize::from(if accumulator & k != 0 { jt } else { jf }),
                 RETURN => return k,
                 code => panic!("instruction {code:#x}"),
@@ -467,12 +523,23 @@ mod tests {
         );
     }
 
+    /// The verdict of every number is that of the lists, wherever the tree has its forks.
     #[test]
-    fn jumps_stay_inside() {
-        let filter = filter();
-        for (place, instruction) in filter.iter().enumerate() {
-            let furthest = place + 1 + usize::from(instruction.jt.max(instruction.jf));
-            assert!(instruction.code == RETURN || furthest < filter.len());
+    fn the_tree_finds_every_number() {
+        for number in 0..1024 {
+            let call = c_long::from(number);
+            let checked = CHECKED.iter().any(|(known, ..)| *known == call);
+            let of_guest = CALLS
+                .iter()
+                .any(|row| row.number == number && matches!(row.way, Way::Host(..)));
+            let expected = if NEVER.contains(&call) {
+                KILL
+            } else if of_guest || OWN.iter().any(|(own, _)| *own == call) {
+                ALLOW
+            } else {
+                refuse(libc::ENOSYS)
+            };
+            assert!(checked || verdict(call, 0, 0) == expected, "{number}");
         }
     }
 }
