@@ -5,7 +5,14 @@ import { copyFileSync, existsSync, linkSync, mkdirSync, rmSync, writeFileSync } 
 import { join } from 'node:path';
 import { defaultConfig } from '../oci/default-config.ts';
 
-const PROGRAMS = ['compute', 'getpid', 'pread', 'touch'];
+/** Name -> what the compiler is told besides. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  compute: [],
+  first: ['-nostdlib'],
+  getpid: [],
+  pread: [],
+  touch: [],
+};
 const APPLETS = ['sha256sum', 'sleep', 'true'];
 const DATA_MIB = 256;
 
@@ -20,7 +27,7 @@ export class Bundles {
       mkdirSync(join(this.rootfs, name), { recursive: true });
     }
     this.#installBusybox();
-    for (const name of PROGRAMS) this.#compile(name);
+    for (const [name, flags] of Object.entries(PROGRAMS)) this.#compile(name, flags);
     this.#writeData();
   }
 
@@ -51,9 +58,12 @@ export class Bundles {
     }
   }
 
-  #compile(name: string): void {
+  #compile(name: string, flags: readonly string[]): void {
     const source = join(import.meta.dirname, 'programs', `${name}.c`);
-    execFileSync('cc', ['-O2', '-static', '-o', join(this.rootfs, 'bin', name), source]);
+    execFileSync('cc', [
+      ...['-O2', '-static', ...flags],
+      ...['-o', join(this.rootfs, 'bin', name), source],
+    ]);
   }
 
   #writeData(): void {

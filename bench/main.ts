@@ -5,6 +5,7 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeBoot, measureBoot } from './boot.ts';
 import { Bundles } from './bundles.ts';
 import { measureIdle } from './idle.ts';
 import { readMachine } from './machine.ts';
@@ -129,6 +130,20 @@ async function main(): Promise<void> {
   const run = percentile(samples.get('run true', 'pinion'), 0.5);
   const share = ((100 * commandLine) / run).toFixed(0);
   say(`\nof run true, the command line takes ${commandLine.toFixed(1)} ms (${share} %)`);
+
+  const first = ['/bin/first'];
+  const firstCall = { bundle: bundles.bundle('first', first), rootfs: bundles.rootfs, args: first };
+  for (const runtime of runtimes.filter(({ name }) => name === 'pinion')) {
+    try {
+      const boot = measureBoot(runtime, firstCall, scratch, rounds);
+      for (const [part, values] of boot) {
+        for (const value of values) samples.add(`boot: ${part}`, runtime.name, value);
+      }
+      say(describeBoot(boot));
+    } catch (error) {
+      failures.add(`boot: ${String(error).split('\n')[0]}`);
+    }
+  }
 
   const idleBundle = bundles.bundle('idle', ['/bin/sleep', '60']);
   for (const runtime of runtimes) {
