@@ -1,7 +1,13 @@
 //! How a monitor ends, as its parent sees it: also as pid 1 of a pid namespace. As root.
 
+mod support;
+
+use std::os::unix::process::ExitStatusExt;
+
 use pinion_vmm::container::seccomp;
 use pinion_vmm::exit::{end_as, ExitStatus};
+use serde_json::json;
+use support::{Bundle, Monitor};
 
 /// The wait status of a child that ends so; `namespace`: as pid 1 of a new pid namespace.
 fn wait_status(status: ExitStatus, namespace: bool, filter: bool) -> i32 {
@@ -83,4 +89,35 @@ fn pid_1_ends_with_the_code_that_waiters_compute_of_other_signals() {
         assert!(libc::WIFEXITED(status));
         assert_eq!(libc::WEXITSTATUS(status), 128 + signal);
     }
+}
+
+/// A whole way, from a program in a microVM to the launcher's caller.
+#[test]
+fn the_programs_status_is_the_launchers() {
+    let bundle = Bundle::new();
+    std::fs::copy("/usr/bin/busybox", bundle.rootfs().join("bin/busybox")).unwrap();
+    let status = |args: &[&str]| {
+        let mut plan = bundle.plan();
+        plan["foreground"] = json!(true);
+        plan["execFifo"] = json!(null);
+        plan["process"]["args"] = json!(args);
+        let mut monitor = Monitor::spawn(&plan);
+        monitor.ready();
+        let status = monitor.launcher_status();
+        monitor.pid = None;
+        status
+    };
+    assert_eq!(status(&["/bin/busybox", "true"]).code(), Some(0));
+    assert_eq!(status(&["/bin/busybox", "false"]).code(), Some(1));
+    assert_eq!(
+        status(&["/bin/busybox", "sh", "-c", "exit 42"]).code(),
+        Some(42)
+    );
+    // The shell is pid 1: its own signals do not reach it, as on Linux.
+    let script = "kill -TERM $$; exit 7";
+    assert_eq!(
+        status(&["/bin/busybox", "sh", "-c", script]).code(),
+        Some(7)
+    );
+    assert_eq!(status(&["/bin/busybox", "true"]).signal(), None);
 }

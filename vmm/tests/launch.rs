@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{json, Value};
-use support::{eventually, push, Bundle, Monitor};
+use support::{bind, eventually, mount, push, Bundle, Monitor};
 
 fn namespace(process: impl ToString, kind: &str) -> PathBuf {
     fs::read_link(format!("/proc/{}/ns/{kind}", process.to_string())).unwrap()
@@ -175,6 +175,87 @@ fn a_user_namespace_has_the_plans_maps() {
     assert_eq!(monitor.status("Uid").split('\t').next(), Some("100005"));
     let null = fs::metadata(monitor.inside("/dev/null")).unwrap();
     assert_eq!(null.rdev(), libc::makedev(1, 3));
+}
+
+/// What engines give every container, in a user namespace.
+#[test]
+fn a_user_namespace_takes_the_usual_mounts() {
+    const NONE: u64 = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    let bundle = Bundle::new();
+    let mut plan = bundle.plan();
+    push(&mut plan, "namespaces", json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    plan["uidMappings"] = map.clone();
+    plan["gidMappings"] = map;
+    std::os::unix::fs::chown(bundle.rootfs(), Some(100_000), Some(100_000)).unwrap();
+    std::os::unix::fs::chown(bundle.rootfs().join("sys"), Some(100_000), Some(100_000)).unwrap();
+    for (point, kind, flags, data) in [
+        (
+            "/dev/pts",
+            "devpts",
+            0,
+            "newinstance,ptmxmode=0666,mode=0620,gid=5",
+        ),
+        ("/dev/shm", "tmpfs", NONE, "mode=1777,size=65536k"),
+        ("/dev/mqueue", "mqueue", NONE, ""),
+        ("/sys", "sysfs", NONE | libc::MS_RDONLY, ""),
+        ("/sys/fs/cgroup", "cgroup", NONE | libc::MS_RDONLY, ""),
+    ] {
+        push(&mut plan, "mounts", mount(point, kind, kind, flags, data));
+    }
+    push(
+        &mut plan,
+        "mounts",
+        bind(Path::new("/usr"), "/tmp", libc::MS_RDONLY),
+    );
+    plan["maskedPaths"] = json!(["/proc/keys", "/sys/firmware"]);
+    plan["readonlyPaths"] = json!(["/proc/sys"]);
+    plan["rootfs"]["readonly"] = json!(true);
+    let mut monitor = Monitor::spawn(&plan);
+    monitor.ready();
+    assert!(monitor.mount_of("/tmp").unwrap().0.starts_with("ro"));
+    assert!(monitor.mount_of("/dev/mqueue").is_some());
+}
+
+/// The rules are a BPF program of the group, which the init is in.
+#[test]
+fn a_device_filter_is_attached() {
+    let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        .iter()
+        .map(Path::new)
+        .find(|directory| directory.join("cgroup.controllers").exists());
+    let Some(unified) = unified else { return };
+    let group = unified.join(format!("container-devices-{}", std::process::id()));
+    let bundle = Bundle::new();
+    let mut plan = bundle.plan();
+    let rule = |allow: bool, minor: Value, access: &str| {
+        json!({"allow": allow, "type": if allow { "c" } else { "a" }, "major": if allow { json!(1) } else { json!(null) },
+               "minor": minor, "access": access})
+    };
+    plan["cgroup"] = json!({
+        "create": [group], "writes": [], "join": [group],
+        "deviceFilter": {
+            "directory": group,
+            "rules": [rule(false, json!(null), "rwm"), rule(true, json!(3), "rwm"), rule(true, json!(5), "rm")]
+        }
+    });
+    let mut monitor = Monitor::spawn(&plan);
+    let pid = monitor.ready();
+    // A process that joins the group is under the same rules.
+    let script = format!(
+        "echo $$ > {}/cgroup.procs; for f in null zero full; do (: < /dev/$f) && echo read $f; (: > /dev/$f) && echo write $f; done",
+        group.display()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "read null\nwrite null\nread zero\n"
+    );
+    assert!(fs::read_to_string(group.join("cgroup.procs"))
+        .unwrap()
+        .contains(&pid.to_string()));
+    drop(monitor);
+    assert!(eventually(|| fs::remove_dir(&group).is_ok()));
 }
 
 /// A control group with a limit, which the test takes away again.
