@@ -3,17 +3,20 @@
 
 use alloc::vec::Vec;
 
+use pinion_abi::calls::machine;
 use pinion_abi::layout::{PAGE, PHYSICAL, USER_START};
 use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::channel;
 use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ};
 use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::{memory, table};
-use crate::patch::{self, Site, TrampolineRegion};
+use crate::patch::{self, Kind, Site, TrampolineRegion};
 
-/// Text up to this size is searched when it is mapped; in larger text sites are found by trapping.
+/// Text up to this size is searched for `cpuid` when it is mapped: as much as the monitor makes
+/// present at once.
 const SEARCHED: u64 = 4 << 20;
 /// Bytes of a region of trampolines.
 const REGION: u64 = 64 << 10;
@@ -26,46 +29,66 @@ static REGIONS: Mutex<Vec<TrampolineRegion>> = Mutex::new(Vec::new());
 /// Sites which cannot be patched, so that each is tried once.
 static REFUSED: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
-/// Patches the evident sites of text just mapped at `start`.
-pub fn prepare(start: u64, bytes: u64) {
-    if bytes > SEARCHED {
+/// Executable memory that is a file's.
+pub struct Text {
+    /// Where it is mapped, and its bytes.
+    pub start: u64,
+    pub bytes: u64,
+    /// The guest's descriptor of the file; `None`: the program's own.
+    pub descriptor: Option<u64>,
+    /// Where the text begins in the file.
+    pub offset: u64,
+}
+
+/// Detours the `cpuid` sites of text that was just mapped, which would leave the guest each time.
+/// System calls wait for their first trap: programs use few of their sites, and each patch costs
+/// a page of its own.
+pub fn prepare(text: &Text) {
+    if text.bytes > SEARCHED {
         return;
     }
+    let candidates = find_cpuid(text);
     let mut space = SPACE.lock();
-    let Some(text) = view(&mut space, start, start + bytes) else {
+    let mut regions = REGIONS.lock();
+    let mut rest = &candidates[..];
+    while let Some(first) = rest.first() {
+        // Neighbours are looked at together: their pages are touched once.
+        let near = |pair: &&[u32]| u64::from(pair[1] - pair[0]) <= 2 * WINDOW;
+        let count = 1 + rest.windows(2).take_while(near).count();
+        let last = u64::from(rest[count - 1]);
+        let from = u64::from(*first).saturating_sub(WINDOW);
+        let to = (last + WINDOW).min(text.bytes);
+        rest = &rest[count..];
+        detour(&mut space, &mut regions, text.start + from, text.start + to);
+    }
+}
+
+/// Where the bytes of `cpuid` stand in the text, as the monitor finds them: faster than touching
+/// all its pages from here.
+fn find_cpuid(text: &Text) -> Vec<u32> {
+    let slot = channel::Owned::take();
+    let to = pinion_abi::channel::DATA as u64;
+    let flags = match text.descriptor {
+        Some(_) => 0,
+        None => machine::MAP_FILE_EXECUTABLE,
+    };
+    let descriptor = text.descriptor.unwrap_or(0);
+    let args = [descriptor, text.offset, text.bytes, to, flags, 0];
+    let found = slot.call(machine::FIND_CPUID, &args, false);
+    let count = usize::try_from(found).unwrap_or(0).min(machine::FOUND);
+    // SAFETY: the answer stands in the slot's data, which have room for so many offsets.
+    unsafe { core::slice::from_raw_parts((slot.address() + to) as *const u32, count) }.to_vec()
+}
+
+/// Patches the evident `cpuid` sites between two addresses.
+fn detour(space: &mut AddressSpace, regions: &mut Vec<TrampolineRegion>, start: u64, end: u64) {
+    let Some(text) = view(space, start, end) else {
         return;
     };
-    let sites: Vec<Site> = patch::sites(text, &[])
-        .into_iter()
-        .filter(|site| site.is_evident() && site.span.is_ok())
-        .collect();
-    if sites.is_empty() {
-        return;
-    }
-    // All pages that will be written get their own memory in the host, in as few calls as can be.
-    let mut run: Option<(u64, u64)> = None;
-    for site in &sites {
-        let page = (start + site.at as u64) & !(PAGE - 1);
-        let Ok((physical, _)) = space.translate(page, Access::Execute) else {
-            continue;
-        };
-        run = match run {
-            Some((from, to)) if physical < to && physical >= from => Some((from, to)),
-            Some((from, to)) if physical == to => Some((from, to + PAGE)),
-            other => {
-                if let Some((from, to)) = other {
-                    memory::populate(from, to - from);
-                }
-                Some((physical, physical + PAGE))
-            }
-        };
-    }
-    if let Some((from, to)) = run {
-        memory::populate(from, to - from);
-    }
-    let mut regions = REGIONS.lock();
-    for site in &sites {
-        apply(&mut space, &mut regions, site, text, start);
+    let sites = patch::sites(text, &[]).into_iter();
+    let sites = sites.filter(|site| site.kind == Kind::Cpuid && site.is_evident());
+    for site in sites.filter(|site| site.span.is_ok()) {
+        apply(space, regions, &site, text, start);
     }
 }
 

@@ -123,6 +123,11 @@ pub mod machine {
     pub const CLOCK_GETRES: u32 = 1038;
     /// `(address, bytes)`: the file mapped over these pages is unmapped; they read as zero.
     pub const UNMAP_FILE: u32 = 1040;
+    /// `(fd, start, bytes, offset, flags)`: where the bytes of `cpuid` (0F A2) stand in this part of
+    /// a file, from `start`: up to [`FOUND`] offsets of 4 bytes, in order, into the slot. Returns how
+    /// many. Flags: [`MAP_FILE_EXECUTABLE`].
+    pub const FIND_CPUID: u32 = 1041;
+    pub const FOUND: usize = 1024;
     /// `(address, bytes)`: msync(2) with MS_SYNC of pages over which a file is mapped.
     pub const SYNC: u32 = 1039;
 

@@ -1,5 +1,6 @@
 //! Exceptions: page faults that mappings explain are served; others become signals.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use pinion_abi::layout::{PER_CPU, USER_END};
@@ -9,6 +10,7 @@ use super::per_cpu::variables;
 use super::Frame;
 use crate::boot;
 use crate::mm::space::{Access, Fault, SPACE};
+use crate::mm::user;
 use crate::signals::{self, Cause, Signal};
 
 const DIVIDE: u64 = 0;
@@ -16,6 +18,7 @@ const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
 const OVERFLOW: u64 = 4;
 const INVALID_OPCODE: u64 = 6;
+const STACK: u64 = 12;
 const PAGE_FAULT: u64 = 14;
 const X87: u64 = 16;
 const ALIGNMENT: u64 = 17;
@@ -24,6 +27,13 @@ const SIMD: u64 = 19;
 /// Bits of a page fault's error code (Intel SDM 3A, 4.7).
 const ERROR_WRITE: u64 = 1 << 1;
 const ERROR_FETCH: u64 = 1 << 4;
+
+/// Where the kernel's code can be: a program that jumps to the upper half does not run there.
+const KERNEL_CODE: Range<u64> = PER_CPU..1 << 47;
+/// The alignment check flag, which the program's flags may bring into the kernel.
+const ALIGNMENT_CHECK: u64 = 1 << 18;
+/// `int imm8`.
+const INT: u8 = 0xcd;
 
 /// Called by the entry code on the fault stack, which nothing may fault on.
 pub extern "C" fn exception(frame: &mut Frame) {
@@ -36,7 +46,7 @@ pub extern "C" fn exception(frame: &mut Frame) {
     if frame.original == PAGE_FAULT {
         boot::counters().page_faults.fetch_add(1, Ordering::Relaxed);
     }
-    if frame.rip >= PER_CPU {
+    if KERNEL_CODE.contains(&frame.rip) {
         return in_kernel(frame, address);
     }
     let cause = match frame.original {
@@ -71,6 +81,17 @@ pub extern "C" fn exception(frame: &mut Frame) {
         },
         BREAKPOINT => Cause {
             signal: Signal::TRAP,
+            code: 0x80,
+            address: 0,
+        },
+        STACK => Cause {
+            signal: Signal::BUS,
+            code: 0x80,
+            address: 0,
+        },
+        // kvm_pvm raises #UD for software interrupts, for which the processor has #GP.
+        INVALID_OPCODE if user::read(frame.rip) == Ok(INT) => Cause {
+            signal: Signal::SEGV,
             code: 0x80,
             address: 0,
         },
@@ -114,6 +135,10 @@ fn serve(error: u64, address: u64) -> Result<(), Fault> {
 
 /// The kernel itself may fault only where it copies from or to the program's memory.
 fn in_kernel(frame: &mut Frame, address: u64) {
+    if frame.original == ALIGNMENT {
+        frame.flags &= !ALIGNMENT_CHECK;
+        return;
+    }
     let fixups = [
         (
             user_copy_access as *const () as u64,

@@ -17,7 +17,8 @@ use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::mm::space::{AddressSpace, SPACE};
 use crate::mm::{memory, table};
 use crate::syscalls::{limits, process};
-use crate::{text, vdso};
+use crate::text::{self, Text};
+use crate::vdso;
 
 /// Where position-independent programs are loaded, give or take (Linux's ELF_ET_DYN_BASE).
 const PROGRAM_BASE: u64 = 0x5555_5555_4000;
@@ -43,6 +44,13 @@ impl File {
         match channel::machine_call(machine::MAP_FILE, args) {
             0.. => Ok(()),
             _ => Err(ElfError::BadSegment),
+        }
+    }
+
+    fn descriptor(self) -> Option<u64> {
+        match self {
+            File::Program => None,
+            File::Descriptor(number) => Some(number),
         }
     }
 
@@ -103,6 +111,7 @@ pub fn load() -> Result<Frame, ElfError> {
 
     let mut entry = bias + elf.entry;
     let mut interpreter_base = 0;
+    let mut interpreter = None;
     if let Some((offset, bytes)) = elf.interpreter {
         drop(space);
         let descriptor = open_interpreter(offset, bytes)?;
@@ -119,12 +128,13 @@ pub fn load() -> Result<Frame, ElfError> {
         interpreter_base = at - start;
         texts.extend(map_segments(&mut space, &linker, interpreter_base, file)?);
         entry = interpreter_base + linker.entry;
-        let _ = channel::host_call(CLOSE, [descriptor, 0, 0, 0, 0, 0]);
+        interpreter = Some(descriptor);
     }
     let vdso = vdso::map(&mut space);
     drop(space);
-    for (start, bytes) in texts {
-        text::prepare(start, bytes);
+    texts.iter().for_each(text::prepare);
+    if let Some(descriptor) = interpreter {
+        let _ = channel::host_call(CLOSE, [descriptor, 0, 0, 0, 0, 0]);
     }
 
     let start = Start {
@@ -146,18 +156,23 @@ pub fn load() -> Result<Frame, ElfError> {
     })
 }
 
-/// Maps all segments; returns the executable ones as (address, bytes).
+/// Maps all segments; returns the executable ones.
 fn map_segments(
     space: &mut AddressSpace,
     elf: &Elf,
     bias: u64,
     file: File,
-) -> Result<Vec<(u64, u64)>, ElfError> {
+) -> Result<Vec<Text>, ElfError> {
     let mut texts = Vec::new();
     for segment in &elf.segments {
         map_segment(space, segment, bias, file)?;
         if segment.execute && segment.file_bytes > 0 {
-            texts.push((bias + segment.address, segment.file_bytes));
+            texts.push(Text {
+                start: bias + segment.address,
+                bytes: segment.file_bytes,
+                descriptor: file.descriptor(),
+                offset: segment.offset,
+            });
         }
     }
     Ok(texts)

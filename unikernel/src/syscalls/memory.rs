@@ -10,7 +10,7 @@ use crate::channel;
 use crate::mm::areas::{page_up, Area, Backing, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::{memory, table, user};
-use crate::text;
+use crate::text::{self, Text};
 
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
@@ -170,7 +170,12 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
     )?;
     drop(space);
     if protection & PROT_EXEC != 0 {
-        text::prepare(start, bytes);
+        text::prepare(&Text {
+            start,
+            bytes,
+            descriptor: Some(descriptor),
+            offset,
+        });
     }
     Ok(start)
 }

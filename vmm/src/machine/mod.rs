@@ -5,6 +5,7 @@ mod image;
 mod memory;
 mod report;
 mod requests;
+mod search;
 mod server;
 mod signals;
 mod tables;

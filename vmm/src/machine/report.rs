@@ -64,7 +64,10 @@ pub fn counters(server: &Server) {
     }
     line(text.as_bytes());
     let guest = [
-        ("first instruction", counters.started_at.load(Ordering::Relaxed)),
+        (
+            "first instruction",
+            counters.started_at.load(Ordering::Relaxed),
+        ),
         ("first call", counters.first_call_at.load(Ordering::Relaxed)),
     ];
     line(format!("boot: {}", server.machinery.timeline.text(&guest)).as_bytes());

@@ -2,7 +2,7 @@
 //! signals, the end.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::calls::machine::*;
@@ -13,13 +13,15 @@ use pinion_abi::Errno;
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::Server;
 use super::timeline::Timeline;
-use super::{report, signals};
+use super::{report, search, signals};
 use crate::calls::{Answer, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
 
 /// Files whose text is at most this large get all their pages at once.
 const POPULATED_FILE: u64 = 4 << 20;
+/// As much text is searched for `cpuid`.
+const SEARCHED: usize = 8 << 20;
 /// The longest text for the log.
 const LOG_BYTES: usize = 512;
 
@@ -54,6 +56,7 @@ impl Server {
             UNMAP_FILE => self.unmap_file(a, b),
             MAP_FILE => self.map_file(a, b, c, d, e),
             LARGE => self.advise(a, b, libc::MADV_HUGEPAGE),
+            FIND_CPUID => self.find_cpuid(slot, &request.args),
             SYNC => self.sync(a, b),
             EXIT => self.end(ExitStatus::Code(a as u8)),
             EXIT_SIGNAL => self.end(ExitStatus::Signal((a as i32).clamp(1, 64))),
@@ -117,15 +120,7 @@ impl Server {
 
     fn map_file(&self, fd: u64, offset: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
         let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
-        let fd = if flags & MAP_FILE_EXECUTABLE != 0 {
-            self.machinery.executable.as_raw_fd()
-        } else {
-            let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
-            if !self.service.owns(fd) {
-                return Err(Errno::EBADF);
-            }
-            fd
-        };
+        let fd = self.file(fd, flags)?.as_raw_fd();
         let shared = flags & MAP_FILE_SHARED != 0 && flags & MAP_FILE_EXECUTABLE == 0;
         let (kind, protection) = match (shared, flags & MAP_FILE_WRITE != 0) {
             (false, _) => (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_WRITE),
@@ -152,6 +147,32 @@ impl Server {
             unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
         }
         Ok(0)
+    }
+
+    fn find_cpuid(&self, slot: &SlotData, args: &[u64; 6]) -> Outcome {
+        let [fd, start, bytes, offset, flags, _] = *args;
+        let bytes = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?.min(SEARCHED);
+        let mut found = Vec::new();
+        search::cpuid(self.file(fd, flags)?, start, bytes, |at| {
+            found.extend_from_slice(&(at as u32).to_le_bytes());
+            found.len() < 4 * FOUND
+        })?;
+        slot.copy_out(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, &found)?;
+        Ok(found.len() as i64 / 4)
+    }
+
+    /// The file that a request names: the program's own, or a descriptor of the guest.
+    fn file(&self, fd: u64, flags: u64) -> Result<BorrowedFd<'_>, Errno> {
+        if flags & MAP_FILE_EXECUTABLE != 0 {
+            return Ok(self.machinery.executable.as_fd());
+        }
+        let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+        if !self.service.owns(fd) {
+            return Err(Errno::EBADF);
+        }
+        // SAFETY: the guest's descriptors are for it to close; what the number means in the call
+        // that follows is its own matter, and it is none of the monitor's.
+        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
     fn sync(&self, address: u64, bytes: u64) -> Outcome {

@@ -17,7 +17,10 @@ fn ticks() -> u64 {
 impl Timeline {
     pub fn start() -> Timeline {
         let now = ticks();
-        Timeline { points: vec![("", now)], first: (now, Instant::now()) }
+        Timeline {
+            points: vec![("", now)],
+            first: (now, Instant::now()),
+        }
     }
 
     pub fn mark(&mut self, name: &'static str) {
