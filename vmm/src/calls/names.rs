@@ -159,3 +159,10 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
         path.split_at(start)
     }
 }
+
+/// Whether a path ends with a slash behind a name that is neither `.` nor `..`.
+pub(super) fn names_directory(path: &[u8]) -> bool {
+    let (_, name) = split(path);
+    let bare = name.split(|byte| *byte == b'/').next().unwrap_or_default();
+    bare.len() < name.len() && !matches!(bare, b"" | b"." | b"..")
+}

@@ -214,7 +214,9 @@ impl Service {
 
     /// O_CREAT: opens what is there, or else makes a file where nothing is.
     fn create(&self, dir: RawFd, path: &CStr, wanted: Wanted) -> Outcome {
-        let exclusive = wanted.has(libc::O_EXCL);
+        // A slash at the end: the kernel refuses before it looks for the name.
+        let refused = names::names_directory(path.to_bytes());
+        let exclusive = wanted.has(libc::O_EXCL) || refused;
         let how = OpenHow {
             flags: (wanted.flags | libc::O_EXCL) as u64,
             mode: wanted.mode,

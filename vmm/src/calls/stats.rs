@@ -104,6 +104,15 @@ pub(super) fn statfs(call: &mut Call) -> Outcome {
     Ok(unsafe { sys::call(libc::SYS_fstatfs, args) }?)
 }
 
+/// Linux judges the mode before the path: R_OK, W_OK, X_OK.
+fn check_access(mode: u64) -> Result<(), Errno> {
+    if mode as u32 & !7 == 0 {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
 fn access_of(call: &Call, file: &Target, mode: u64, flags: i32) -> Outcome {
     if flags & EACCESS == 0 {
         return on_name(call, libc::SYS_faccessat, file, [mode, 0, 0, 0]);
@@ -116,18 +125,21 @@ const FACCESSAT2: i64 = 439;
 
 /// access(2).
 pub(super) fn access(call: &mut Call) -> Outcome {
+    check_access(call.args.number(1))?;
     let file = target(call, None, 0, 0, 0)?;
     access_of(call, &file, call.args.number(1), 0)
 }
 
 /// faccessat(2), the system call, which has no flags.
 pub(super) fn faccessat(call: &mut Call) -> Outcome {
+    check_access(call.args.number(2))?;
     let file = target(call, Some(0), 1, 0, 0)?;
     access_of(call, &file, call.args.number(2), 0)
 }
 
 /// faccessat2(2).
 pub(super) fn faccessat2(call: &mut Call) -> Outcome {
+    check_access(call.args.number(2))?;
     let flags = call.args.int(3);
     let file = target(call, Some(0), 1, flags, NOFOLLOW | EMPTY_PATH | EACCESS)?;
     access_of(call, &file, call.args.number(2), flags & EACCESS)
@@ -261,6 +273,7 @@ fn set_times_of_descriptor(call: &Call, times: Option<[i64; 4]>) -> Outcome {
 
 /// truncate(2).
 pub(super) fn truncate(call: &mut Call) -> Outcome {
+    i64::try_from(call.args.number(1)).map_err(|_| Errno::EINVAL)?;
     let file = call
         .service
         .resolve(libc::AT_FDCWD, call.args.path(0)?, 0)?;
