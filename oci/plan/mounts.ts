@@ -2,11 +2,10 @@
 
 import { lstatSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { errnoOf } from '../errors.ts';
 import type { LaunchPlan, PlanMount } from '../launch-plan.ts';
 import type { Config } from '../spec/index.ts';
 import { MS } from './constants.ts';
-import { planError, propertyError, unsupportedError } from './errors.ts';
+import { looking, planError, propertyError, unsupportedError } from './errors.ts';
 import { parseMountOptions } from './mount-options.ts';
 
 type SpecMount = NonNullable<Config['mounts']>[number];
@@ -50,29 +49,14 @@ function rootPropagation(name: string | undefined): number {
 
 /** The root file system must be a directory that is no symbolic link (runc: validate.rootfs). */
 function checkRoot(path: string): void {
-  try {
-    if (!lstatSync(path).isDirectory() && lstatSync(realpathSync(path)).isDirectory()) {
-      throw planError('invalid rootfs: not an absolute path, or a symlink');
-    }
-    if (realpathSync(path) !== path) {
-      throw planError('invalid rootfs: not an absolute path, or a symlink');
-    }
-    if (!lstatSync(path).isDirectory()) throw planError(`invalid rootfs: ${path}: not a directory`);
-  } catch (cause) {
-    const reason = ROOT_ERRORS[errnoOf(cause) ?? ''];
-    throw reason === undefined
-      ? cause
-      : planError(`invalid rootfs: stat ${path}: ${reason}`, cause);
+  const context = `invalid rootfs: stat ${path}`;
+  if (looking(context, () => realpathSync(path)) !== path) {
+    throw planError('invalid rootfs: not an absolute path, or a symlink');
+  }
+  if (!looking(context, () => lstatSync(path)).isDirectory()) {
+    throw planError(`invalid rootfs: ${path}: not a directory`);
   }
 }
-
-const ROOT_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  ENOTDIR: 'not a directory',
-  EACCES: 'permission denied',
-  ELOOP: 'too many levels of symbolic links',
-  ENAMETOOLONG: 'file name too long',
-};
 
 export function planRootfs(config: Config, bundle: string, noPivot: boolean): LaunchPlan['rootfs'] {
   if (config.root === undefined) throw planError('root must be specified');

@@ -1,8 +1,9 @@
 /** config-linux.md#namespaces. */
+import { lstatSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { Config } from '../spec/index.ts';
-import { planError, propertyError, unsupportedError } from './errors.ts';
+import { looking, planError, propertyError, unsupportedError } from './errors.ts';
 
 export type Namespaces = LaunchPlan['namespaces'];
 type Kind = Namespaces[number]['type'];
@@ -16,8 +17,10 @@ export function planNamespaces(config: Config): Namespaces {
   const listed = config.linux?.namespaces ?? [];
   const namespaces = listed.map(({ type, path }, i): Namespaces[number] => {
     if (path === undefined || path === '') return { type };
-    if (isAbsolute(path)) return { type, path };
-    throw propertyError(`linux.namespaces[${i}].path`, `${path} is not an absolute path`);
+    if (!isAbsolute(path)) {
+      throw propertyError(`linux.namespaces[${i}].path`, `${path} is not an absolute path`);
+    }
+    return { type, path };
   });
   const twice = namespaces.find(({ type }, i) => namespaces.findIndex((n) => n.type === type) < i);
   if (twice) throw planError(`malformed spec file: duplicated ns "${twice.type}"`);
@@ -27,7 +30,14 @@ export function planNamespaces(config: Config): Namespaces {
       'a container without a mount namespace of its own is not supported',
     );
   }
+  for (const { path } of namespaces) if (path !== undefined) checkPath(path);
   return namespaces;
+}
+
+/** The monitor joins by this path; what is wrong with it is said before anything is made. */
+function checkPath(path: string): void {
+  const context = `unable to create new parent process: namespace path: lstat ${path}`;
+  looking(context, () => lstatSync(path));
 }
 
 type IdMappings = LaunchPlan['uidMappings'];
@@ -47,10 +57,10 @@ export function planIdMappings(
   }
   if (user !== undefined && user.path === undefined) {
     if (uidMappings.length === 0) {
-      throw planError('user namespaces enabled, but no user mappings found');
+      throw planError('User namespaces enabled, but no uid mappings found.');
     }
     if (gidMappings.length === 0) {
-      throw planError('user namespaces enabled, but no group mappings found');
+      throw planError('User namespaces enabled, but no gid mappings found.');
     }
   }
   // A joined namespace has its mappings already.

@@ -1,7 +1,7 @@
 /** config-linux.md#sysctl: only parameters of the container's own namespaces. */
 import { statSync } from 'node:fs';
 import type { Config } from '../spec/index.ts';
-import { planError } from './errors.ts';
+import { looking, planError } from './errors.ts';
 import { hasNamespace, type Namespaces } from './namespaces.ts';
 
 /** Parameters of the IPC namespace, besides fs.mqueue (namespaces(7)). */
@@ -33,10 +33,10 @@ function isHostNetwork(namespaces: Namespaces): boolean {
   const network = namespaces.find(({ type }) => type === 'network');
   if (network === undefined) return true;
   if (network.path === undefined) return false;
-  const [own, joined] = ['/proc/self/ns/net', network.path].map((path) =>
-    statSync(path, { throwIfNoEntry: false }),
-  );
-  return own !== undefined && own.ino === joined?.ino && own.dev === joined.dev;
+  const own = statSync('/proc/self/ns/net');
+  const { path } = network;
+  const joined = looking(`linux.namespaces: stat ${path}`, () => statSync(path));
+  return own.ino === joined.ino && own.dev === joined.dev;
 }
 
 /** Why a parameter may not be set, in runc's words (validate.sysctl). */

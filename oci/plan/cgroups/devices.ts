@@ -36,24 +36,36 @@ function parseNumber(value: SpecRule['major'], path: string): number | undefined
   return value === undefined || value === -1 ? undefined : toUint32(value, path);
 }
 
-function parseRule(rule: SpecRule, path: string): PlanDeviceRule {
+const EVERYTHING = { type: 'a', access: 'rwm' } as const;
+
+/**
+ * A rule without a type is for block and character devices. v1 has one line for both, which knows
+ * neither numbers nor letters: a rule that has some becomes two. (runc takes `{"allow": true,
+ * "major": 10}` for all devices.)
+ */
+function parseRule(rule: SpecRule, i: number): PlanDeviceRule[] {
+  const path = `linux.resources.devices[${i}]`;
   const type = rule.type === undefined || rule.type === '' ? 'a' : rule.type;
   if (type !== 'a' && type !== 'b' && type !== 'c') {
     throw propertyError(`${path}.type`, `expected a, b or c, found ${JSON.stringify(type)}`);
   }
-  const access = rule.access === undefined || rule.access === '' ? 'rwm' : rule.access;
+  const access = rule.access ?? '';
+  if (access === '') throw planError(`device access at ${i} field cannot be empty`);
   if (!/^[rwm]+$/.test(access)) {
     throw propertyError(`${path}.access`, `expected some of rwm, found ${JSON.stringify(access)}`);
   }
-  const major = parseNumber(rule.major, `${path}.major`);
-  const minor = parseNumber(rule.minor, `${path}.minor`);
-  return {
-    allow: rule.allow,
-    type,
-    ...(major === undefined ? {} : { major }),
-    ...(minor === undefined ? {} : { minor }),
-    access,
-  };
+  const numbers = numbersOf({
+    major: parseNumber(rule.major, `${path}.major`),
+    minor: parseNumber(rule.minor, `${path}.minor`),
+  });
+  const { allow } = rule;
+  const isAll = Object.keys(numbers).length === 0 && new Set(access).size === 3;
+  if (type !== 'a') return [{ allow, type, ...numbers, access }];
+  if (isAll) return [{ allow, ...EVERYTHING }];
+  return [
+    { allow, type: 'b', ...numbers, access },
+    { allow, type: 'c', ...numbers, access },
+  ];
 }
 
 /** Which devices: v1 keeps one entry for each of these. */
@@ -122,9 +134,7 @@ export function applyRules(rules: readonly PlanDeviceRule[]): DeviceList {
 
 /** The rules of a config and the default ones. */
 export function planDeviceRules(resources: Resources): DeviceList {
-  const listed = (resources.devices ?? []).map((rule, i) =>
-    parseRule(rule, `linux.resources.devices[${i}]`),
-  );
+  const listed = (resources.devices ?? []).flatMap(parseRule);
   return applyRules([...listed, ...DEFAULT_RULES]);
 }
 
@@ -142,5 +152,5 @@ export function deviceWrites({ allowByDefault, exceptions }: DeviceList) {
 
 /** v2: the same state as rules of which the last that matches decides. */
 export function filterRules({ allowByDefault, exceptions }: DeviceList): PlanDeviceRule[] {
-  return [{ allow: allowByDefault, type: 'a', access: 'rwm' }, ...exceptions];
+  return [{ allow: allowByDefault, ...EVERYTHING }, ...exceptions];
 }

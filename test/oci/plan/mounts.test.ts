@@ -43,6 +43,8 @@ describe('the root file system', () => {
     expect(of('none')).toBe(`invalid rootfs: stat ${bundle}/none: no such file or directory`);
     expect(of('file')).toBe(`invalid rootfs: ${bundle}/file: not a directory`);
     expect(of('file/x')).toBe(`invalid rootfs: stat ${bundle}/file/x: not a directory`);
+    expect(of('a\nb')).toBe(`invalid rootfs: stat ${bundle}/a\\nb: no such file or directory`);
+    expect(of('x'.repeat(300))).toMatch(/: file name too long$/);
     expect(of('link')).toBe('invalid rootfs: not an absolute path, or a symlink');
   });
 

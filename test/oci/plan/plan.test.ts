@@ -47,7 +47,11 @@ describe('the plan as a document', () => {
 
 describe('namespaces', () => {
   it('keeps their order and paths', () => {
-    const namespaces = [{ type: 'pid' }, { type: 'mount' }, { type: 'network', path: '/run/n' }];
+    const namespaces = [
+      { type: 'pid' },
+      { type: 'mount' },
+      { type: 'network', path: '/proc/self/ns/net' },
+    ];
     expect(plan({ linux: { namespaces } as object }).namespaces).toEqual(namespaces);
   });
 
@@ -58,10 +62,14 @@ describe('namespaces', () => {
       'config.json: linux.namespaces[1].path: x is not an absolute path',
     ],
     [
+      [{ type: 'mount' }, { type: 'ipc', path: '/nope' }],
+      'unable to create new parent process: namespace path: lstat /nope: no such file or directory',
+    ],
+    [
       [{ type: 'pid' }],
       'config.json: linux.namespaces: a container without a mount namespace of its own is not supported',
     ],
-    [[{ type: 'mount' }, { type: 'user' }], 'user namespaces enabled, but no user mappings found'],
+    [[{ type: 'mount' }, { type: 'user' }], 'User namespaces enabled, but no uid mappings found.'],
   ])('%j', (namespaces, message) => {
     expect(refusal({ linux: { namespaces } as object })).toBe(message);
   });
