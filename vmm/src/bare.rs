@@ -34,7 +34,24 @@ fn open(path: &str) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     Ok(keep(file.into())?)
 }
 
+/// The caller's limits, (soft, hard) by number.
+fn rlimits() -> [[u64; 2]; 16] {
+    let mut rlimits = [[0; 2]; 16];
+    for (number, limit) in rlimits.iter_mut().enumerate() {
+        let mut host = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: getrlimit(2) fills the structure.
+        unsafe { libc::getrlimit(number as libc::__rlimit_resource_t, &mut host) };
+        *limit = [host.rlim_cur, host.rlim_max];
+    }
+    rlimits
+}
+
 fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let mut rlimits = rlimits();
+    fds::raise_limit().map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
     let kvm = File::options().read(true).write(true).open("/dev/kvm");
     let kvm = keep(kvm.map_err(|error| format!("/dev/kvm: {error}"))?.into())?;
     let kernel = File::from(open(kernel)?);
@@ -51,16 +68,6 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let environment = std::env::vars_os()
         .map(|(name, value)| string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut rlimits = [[0; 2]; 16];
-    for (number, limit) in rlimits.iter_mut().enumerate() {
-        let mut host = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        // SAFETY: getrlimit(2) fills the structure.
-        unsafe { libc::getrlimit(number as libc::__rlimit_resource_t, &mut host) };
-        *limit = [host.rlim_cur, host.rlim_max];
-    }
     let floor = fds::private_floor();
     let most = floor as u64;
     rlimits[7] = [rlimits[7][0].min(most), rlimits[7][1].min(most)];
