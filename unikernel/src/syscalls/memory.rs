@@ -71,15 +71,20 @@ fn may_grow(space: &AddressSpace, bytes: u64, data: bool) -> bool {
     used.saturating_add(bytes) <= limit
 }
 
-fn overlaps_kernel(space: &AddressSpace, start: u64, end: u64) -> bool {
+/// The first area of the kernel's own that meets `start..end`.
+fn kernel_area(space: &AddressSpace, start: u64, end: u64) -> Option<Area> {
     let mut at = start;
     while let Some(area) = space.areas.at_or_after(at).filter(|area| area.start < end) {
         if area.backing == Backing::Kernel {
-            return true;
+            return Some(*area);
         }
         at = area.end;
     }
-    false
+    None
+}
+
+fn overlaps_kernel(space: &AddressSpace, start: u64, end: u64) -> bool {
+    kernel_area(space, start, end).is_some()
 }
 
 /// Chooses the addresses of a new mapping, and frees them where MAP_FIXED says so.
@@ -239,11 +244,15 @@ pub fn munmap(frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let mut space = SPACE.lock();
-    if overlaps_kernel(&space, start, end) {
-        return Err(Errno::EINVAL);
+    let mut at = start;
+    while at < end {
+        // What the kernel has there for itself stays.
+        let kernel = kernel_area(&space, at, end);
+        let stop = kernel.map_or(end, |area| area.start.max(at));
+        text::forget(at, stop);
+        space.unmap(at, stop)?;
+        at = kernel.map_or(end, |area| area.end);
     }
-    text::forget(start, end);
-    space.unmap(start, end)?;
     Ok(0)
 }
 
