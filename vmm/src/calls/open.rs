@@ -291,7 +291,10 @@ impl Service {
             Kind::Regular if sys::is_proc(file.as_raw_fd())? => {
                 match self.proc_access(file.as_raw_fd())? {
                     Access::File(kind) => (file, kind),
-                    Access::Text(text) => return Ok(self.open_text(&text, wanted)?),
+                    Access::Text(text) => {
+                        drop(file);
+                        return Ok(self.open_text(&text, wanted)?);
+                    }
                     Access::Thread => {
                         drop(file);
                         self.find_of_thread(dir, path, wanted)?

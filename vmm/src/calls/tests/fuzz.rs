@@ -1,1 +1,342 @@
-//! To come.
+//! Arbitrary requests of a hostile guest: the service neither crashes, nor hangs, nor touches memory
+//! outside of the guest's, nor loses its own descriptors.
+//!
+//! `PINION_FUZZ_SECONDS` says how long (default 5); `PINION_FUZZ_SEED` repeats a run.
+
+use std::time::{Duration, Instant};
+
+use pinion_abi::calls::{self, Arg, Way, CALLS};
+use pinion_abi::channel::{segments, Request, DATA, SLOT_BYTES};
+
+use super::contain::contained;
+use super::guest::{Guest, FLOOR, MEMORY_BASE, MEMORY_BYTES};
+
+/// xorshift64*: a sequence that a seed repeats.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+
+    fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+const PATHS: &[&str] = &[
+    "/",
+    ".",
+    "..",
+    "",
+    "/a/f",
+    "/a/g",
+    "/a/d",
+    "/a/d/x",
+    "/a/l",
+    "/b",
+    "f",
+    "d/",
+    "/a/fifo",
+    "/tmp/s",
+    "/proc/self/mem",
+    "/proc/self/fd/0",
+    "/proc/self/fd/513",
+    "/dev/fd/1",
+    "/proc/self/exe",
+    "/proc/self/maps",
+    "/proc/self/root/a",
+    "/proc/self/cwd",
+    "/proc/thread-self/stat",
+    "/proc/1/environ",
+    "/proc/self/task",
+    "/dev/null",
+    "/dev/zero",
+    "/proc/self",
+    "/proc",
+    "/proc/meminfo",
+    "/a/l/../f",
+    "/proc/self/fdinfo/1",
+    "user.x",
+    "/proc/self/ns/net",
+    "/proc/self/cmdline",
+    "/dev/stdin",
+];
+const EDGES: &[u64] = &[
+    0,
+    1,
+    2,
+    3,
+    4,
+    8,
+    127,
+    128,
+    129,
+    4095,
+    4096,
+    16384,
+    16385,
+    24575,
+    24576,
+    24577,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    u64::MAX,
+    u64::MAX - 1,
+    u64::MAX - 99,
+    1 << 32,
+    1 << 63,
+    512,
+    513,
+    514,
+];
+
+/// Not to be called: they would end the test itself, or make it slow (sync waits for the host's
+/// disks).
+const EXCLUDED: &[&str] = &["kill", "sync", "syncfs"];
+
+struct Fuzzer<'a> {
+    guest: &'a Guest,
+    random: Random,
+    data: usize,
+}
+
+impl Fuzzer<'_> {
+    fn number(&mut self) -> u64 {
+        match self.random.below(4) {
+            0 => *self.random.pick(EDGES),
+            1 => 1 << self.random.below(64),
+            2 => self.random.next(),
+            _ => self.random.below(64),
+        }
+    }
+
+    /// Puts bytes into the slot: their offset.
+    fn put(&mut self, bytes: &[u8]) -> u64 {
+        if self.data + bytes.len() > SLOT_BYTES {
+            self.data = DATA;
+        }
+        let at = self.data;
+        self.guest
+            .slot
+            .write(at, &bytes[..bytes.len().min(SLOT_BYTES - at)]);
+        self.data += bytes.len();
+        at as u64
+    }
+
+    fn bytes(&mut self, length: usize) -> u64 {
+        let fill = [0, 0xff, self.random.next() as u8][self.random.below(3) as usize];
+        let mut bytes = vec![fill; length.min(SLOT_BYTES - DATA)];
+        for _ in 0..self.random.below(9) {
+            if let Some(at) = self.random.next().checked_rem(bytes.len() as u64) {
+                bytes[at as usize] = self.random.below(40) as u8;
+            }
+        }
+        self.put(&bytes)
+    }
+
+    fn segments(&mut self) -> u64 {
+        let count = self.random.below(4);
+        let mut list = Vec::new();
+        for _ in 0..count {
+            let inside = MEMORY_BASE + self.random.below(MEMORY_BYTES as u64);
+            let address = if self.random.one_in(6) {
+                self.number()
+            } else {
+                inside
+            };
+            let bytes = if self.random.one_in(6) {
+                self.number()
+            } else {
+                self.random.below(9000)
+            };
+            list.extend([address.to_ne_bytes(), bytes.to_ne_bytes()].concat());
+        }
+        let count = if self.random.one_in(20) {
+            self.number()
+        } else {
+            count
+        };
+        segments(self.put(&list) as u32, count as u32)
+    }
+
+    /// An argument that is right in kind, mostly.
+    fn argument(&mut self, kind: Arg, args: &[u64; 6]) -> u64 {
+        if self.random.one_in(12) {
+            return self.number();
+        }
+        match kind {
+            Arg::Int => self.number(),
+            Arg::Fd | Arg::DirFd if self.random.one_in(4) => -100i64 as u64,
+            Arg::Fd | Arg::DirFd => self.random.below(24),
+            Arg::Path => {
+                let path = self.random.pick(PATHS);
+                self.put(&[path.as_bytes(), &[0]].concat())
+            }
+            Arg::In(bytes) | Arg::Out(bytes) | Arg::InOut(bytes) => self.bytes(bytes as usize),
+            Arg::InLen(_) | Arg::OutLen(_) => self.bytes(600),
+            Arg::InOutItems(..) | Arg::OutItems(..) | Arg::InItems(..) => self.bytes(300),
+            Arg::BufferIn(_) | Arg::BufferOut(_) | Arg::VectorIn(_) | Arg::VectorOut(_) => {
+                self.segments()
+            }
+            Arg::Ioctl => match calls::ioctl(args[1] as u32) {
+                Some(kind) => self.argument(kind, args),
+                None => self.number(),
+            },
+            Arg::Fcntl => match calls::fcntl(args[1] as u32) {
+                Some(kind) => self.argument(kind, args),
+                None => self.number(),
+            },
+        }
+    }
+
+    fn request(&mut self) -> Request {
+        let call = self.random.pick(CALLS);
+        let mut args = [0; 6];
+        let Way::Host(_, kinds) = call.way else {
+            return Request {
+                number: self.number() as u32,
+                args,
+            };
+        };
+        for (index, kind) in kinds.iter().enumerate() {
+            args[index] = self.argument(*kind, &args);
+        }
+        if matches!(call.name, "fcntl" | "ioctl") {
+            args[1] = match call.name {
+                "fcntl" => *self
+                    .random
+                    .pick(&[0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1033]),
+                _ => 0x5400 + self.random.below(0x60),
+            };
+            args[2] = self.argument(kinds[2], &args);
+        }
+        Request {
+            number: call.number,
+            args,
+        }
+    }
+}
+
+fn is_excluded(number: u32) -> bool {
+    calls::find(number.into()).is_some_and(|call| EXCLUDED.contains(&call.name))
+}
+
+extern "C" fn interrupt(_: i32) {}
+
+/// A signal each few milliseconds ends every wait; limits keep what is written small.
+fn limit() {
+    // SAFETY: valid structures; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = interrupt as *const () as usize;
+        assert_eq!(
+            libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()),
+            0
+        );
+        for signal in [
+            libc::SIGPIPE,
+            libc::SIGXFSZ,
+            libc::SIGTTOU,
+            libc::SIGTTIN,
+            libc::SIGIO,
+            libc::SIGHUP,
+        ] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        let time = libc::timeval {
+            tv_sec: 0,
+            tv_usec: 3000,
+        };
+        let timer = libc::itimerval {
+            it_interval: time,
+            it_value: time,
+        };
+        assert_eq!(
+            libc::syscall(libc::SYS_setitimer, libc::ITIMER_REAL, &timer, 0),
+            0
+        );
+        let limit = libc::rlimit {
+            rlim_cur: 1 << 20,
+            rlim_max: 1 << 20,
+        };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+    }
+}
+
+fn seconds() -> u64 {
+    std::env::var("PINION_FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5)
+}
+
+contained! {
+    fn no_request_harms_the_monitor() {
+        // The test's own output, where no request finds it.
+        // SAFETY: numbers only.
+        let out = unsafe { [libc::dup2(1, 900), libc::dup2(2, 901)] };
+        for fd in [0, 1, 2] {
+            // SAFETY: replaces the standard streams by /dev/null.
+            unsafe { libc::dup2(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR), fd) };
+        }
+        std::fs::create_dir("/a/d").unwrap();
+        std::fs::write("/a/f", [7; 5000]).unwrap();
+        std::os::unix::fs::symlink("d", "/a/l").unwrap();
+        let guest = Guest::new();
+        limit();
+        let seed = std::env::var("PINION_FUZZ_SEED").ok().and_then(|text| text.parse().ok());
+        let time = std::time::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64 | 1);
+        let seed: u64 = seed.unwrap_or(time);
+        let note = format!("PINION_FUZZ_SEED={seed}\n");
+        // SAFETY: writes a text.
+        unsafe { libc::write(out[1], note.as_ptr().cast(), note.len()) };
+        let mut fuzzer = Fuzzer { guest: &guest, random: Random(seed), data: DATA };
+        let end = Instant::now() + Duration::from_secs(seconds());
+        let (mut count, mut done) = (0u64, 0u64);
+        while Instant::now() < end {
+            let request = fuzzer.request();
+            if is_excluded(request.number) {
+                continue;
+            }
+            let may_block = fuzzer.random.one_in(3);
+            let begun = Instant::now();
+            let answer = guest.service.serve(&guest.memory, &guest.slot(), request, may_block);
+            let took = begun.elapsed();
+            assert!(may_block || took < Duration::from_secs(2), "{request:x?} took {took:?}");
+            count += 1;
+            done += u64::from(matches!(answer, crate::calls::Answer::Result(0..)));
+            if fuzzer.random.one_in(500) {
+                // The guest starts over, or soon nothing works: what it closed is /dev/null again.
+                let args = [3, u64::MAX, 0, 0, 0, 0];
+                let request = Request { number: libc::SYS_close_range as u32, args };
+                guest.service.serve(&guest.memory, &guest.slot(), request, true);
+            }
+            if count % 256 == 0 {
+                // SAFETY: numbers only.
+                let open = |fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+                assert!((FLOOR..FLOOR + 3).all(open), "a descriptor of the monitor is gone");
+                assert!(!(FLOOR + 8..900).any(open), "a descriptor of the monitor was left open");
+            }
+        }
+        // SAFETY: numbers only.
+        unsafe {
+            libc::dup2(out[0], 1);
+            libc::dup2(out[1], 2);
+        }
+        eprintln!("{count} requests, {done} done");
+        assert!(count > 1000 && done > count / 20, "{count} requests, {done} done");
+    }
+}
