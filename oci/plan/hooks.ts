@@ -12,6 +12,9 @@ const PAUSES: Readonly<Record<LaunchPlan['pauses'][number], readonly Kind[]>> = 
   createContainer: ['createContainer'],
 };
 
+/** Each hook in the plan has the state with all annotations: some KiB grow to gigabytes. */
+const MAX_STATES = 1024 * 1024;
+
 function checkPaths(hooks: Hooks): void {
   for (const kind of Object.keys(hooks) as Kind[]) {
     const relative = hooks[kind]?.findIndex(({ path }) => !isAbsolute(path)) ?? -1;
@@ -31,14 +34,19 @@ export function planHooks(
   const points = Object.keys(PAUSES) as (keyof typeof PAUSES)[];
   const state: State = { ociVersion: OCI_VERSION, id, status: 'created', pid: 1, bundle };
   if (config.annotations !== undefined) state.annotations = config.annotations;
+  const guestHooks = hooks.startContainer ?? [];
+  const stateText = JSON.stringify(state);
+  if (guestHooks.length * stateText.length > MAX_STATES) {
+    throw propertyError('hooks.startContainer', 'too many hooks for annotations of this size');
+  }
   return {
     pauses: points.filter((at) => PAUSES[at].some((kind) => (hooks[kind] ?? []).length > 0)),
-    startContainerHooks: (hooks.startContainer ?? []).map(({ path, args, env, timeout }) => ({
+    startContainerHooks: guestHooks.map(({ path, args, env, timeout }) => ({
       path,
       args: args === undefined || args.length === 0 ? [path] : args,
       env: env ?? [],
       ...(timeout === undefined ? {} : { timeout }),
-      state: JSON.stringify(state),
+      state: stateText,
     })),
   };
 }

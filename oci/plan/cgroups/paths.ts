@@ -11,6 +11,9 @@ export interface Group {
   directory: string;
 }
 
+/** Levels of directories that a path may have: each is made in every hierarchy. */
+const MAX_DEPTH = 64;
+
 /** The directories between a mount point and a directory, both exclusive, parents first. */
 export function ancestors(directory: string, mountpoint: string): string[] {
   const parent = dirname(directory);
@@ -47,6 +50,9 @@ export function groupDirectories(cgroupsPath: string | undefined, options: PlanO
   const path = cleanPath(asked === '' ? options.id : asked);
   if (path === '' || path === '/') {
     throw propertyError(property, `${asked} is not a group of the container's own`);
+  }
+  if (path.split('/').length > MAX_DEPTH) {
+    throw propertyError(property, `more than ${MAX_DEPTH} levels deep`);
   }
   const hierarchies = options.host.cgroups;
   const unified = isUnified(hierarchies);

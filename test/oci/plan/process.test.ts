@@ -118,6 +118,13 @@ describe('hooks', () => {
     });
   });
 
+  it('do not blow up a plan by many hooks with large annotations', () => {
+    const startContainer = Array.from({ length: 10_000 }, () => ({ path: '/h' }));
+    expect(refusal({ hooks: { startContainer }, annotations: { a: 'x'.repeat(100_000) } })).toMatch(
+      /^config\.json: hooks\.startContainer: too many hooks/,
+    );
+  });
+
   it('have absolute paths', () => {
     expect(refusal({ hooks: { poststop: [{ path: '/a' }, { path: 'b' }] } })).toBe(
       'config.json: hooks.poststop[1].path: must be an absolute path',

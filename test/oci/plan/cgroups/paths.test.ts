@@ -124,6 +124,13 @@ it.each(['/', '.', '..', '/..', '//', 'a/..'])('refuses %j, which is no group', 
   );
 });
 
+it('refuses a path of a million levels', () => {
+  const cgroupsPath = '/a'.repeat(1_000_000);
+  expect(refusal({ linux: { namespaces, cgroupsPath } })).toBe(
+    'config.json: linux.cgroupsPath: more than 64 levels deep',
+  );
+});
+
 it('refuses the systemd driver by name', () => {
   const message = 'config.json: linux.cgroupsPath: the systemd cgroup driver is not supported yet';
   expect(refusal({ linux: { namespaces, cgroupsPath: 'system.slice:docker:x' } })).toBe(message);
