@@ -144,8 +144,8 @@ fn try_patch(at: u64) -> bool {
     }
 }
 
-/// Where a program goes on that the kernel would return to inside a patched span.
-fn relocated(rip: u64) -> u64 {
+/// Where a program goes on that stands, or would go on, inside a patched span.
+pub fn relocated(rip: u64) -> u64 {
     let regions = REGIONS.lock();
     regions
         .iter()

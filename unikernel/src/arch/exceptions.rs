@@ -12,6 +12,7 @@ use crate::boot;
 use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
 use crate::signals::{self, Cause, Signal};
+use crate::text;
 
 const DIVIDE: u64 = 0;
 const DEBUG: u64 = 1;
@@ -48,6 +49,15 @@ pub extern "C" fn exception(frame: &mut Frame) {
     }
     if KERNEL_CODE.contains(&frame.rip) {
         return in_kernel(frame, address);
+    }
+    if frame.original == BREAKPOINT {
+        // A jump into the padding of a patch, which stands for an instruction that was moved.
+        let at = frame.rip - 1;
+        let moved = text::relocated(at);
+        if moved != at {
+            frame.rip = moved;
+            return;
+        }
     }
     let cause = match frame.original {
         PAGE_FAULT => match serve(frame.error, address) {

@@ -282,6 +282,15 @@ fn site(text: &[u8], at: usize, context: &Context, bounds: &Bounds<'_>) -> Site 
     }
 }
 
+/// A `nop`, which stands between functions and before the targets of loops.
+fn is_padding(insn: &[u8]) -> bool {
+    let opcode = insn
+        .iter()
+        .position(|byte| !matches!(byte, 0x66 | 0x2e | 0x48));
+    let opcode = &insn[opcode.unwrap_or(0)..];
+    matches!(opcode, [0x90] | [0x0f, 0x1f, ..])
+}
+
 /// Tries the spans in the order of how little they disturb.
 fn span(
     text: &[u8],
@@ -296,6 +305,8 @@ fn span(
         .iter()
         .take_while(movable)
         .take_while(|placed| !placed.insn.is_terminator() && placed.at >= bounds.floor)
+        // What follows padding is called from afar, or jumped to: a span may begin there.
+        .take_while(|placed| !is_padding(&text[placed.at..placed.end()]))
         .map(|placed| placed.at)
         .collect();
     let after: Vec<usize> = context
