@@ -20,6 +20,7 @@ use super::rlimits::{self, Limits, RlimitError};
 use super::rooted::Root;
 use super::rootfs::{Rootfs, RootfsError};
 use super::seccomp::{self, SeccompError};
+use super::settings::{self, SettingsError};
 use super::signals;
 use crate::calls::{CallsError, Service, ServiceConfig};
 use crate::control::{Control, ControlError, Event};
@@ -64,8 +65,8 @@ enum SetupError {
     Rlimit(#[from] RlimitError),
     #[error(transparent)]
     Seccomp(#[from] SeccompError),
-    #[error("write sysctl {name:?}: {errno}")]
-    Sysctl { name: String, errno: Errno },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error("{step}: {errno}")]
     Step { step: &'static str, errno: Errno },
     #[error("startContainer hooks are not supported yet")]
@@ -153,7 +154,7 @@ fn init(
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
     let root = rootfs.enter().map_err(SetupError::from)?;
-    set_names_and_sysctls(plan)?;
+    settings::apply(plan).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
     drop((rootfs, read_only));
@@ -233,48 +234,6 @@ fn cover(plan: &LaunchPlan, root: &Root) -> Result<(), SetupError> {
     masks::mask_all(root, &plan.masked_paths, &null)?;
     masks::make_read_only(root, &plan.readonly_paths)?;
     Ok(())
-}
-
-fn set_names_and_sysctls(plan: &LaunchPlan) -> Result<(), SetupError> {
-    if let Some(name) = &plan.hostname {
-        // SAFETY: sethostname(2) reads as many bytes as it is told.
-        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
-            .map_err(step("sethostname"))?;
-    }
-    if let Some(name) = &plan.domainname {
-        // SAFETY: setdomainname(2) reads as many bytes as it is told.
-        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
-            .map_err(step("setdomainname"))?;
-    }
-    if plan.sysctl.is_empty() {
-        return Ok(());
-    }
-    let procfs = Procfs::complete().map_err(step("mount a private procfs"))?;
-    for (name, value) in &plan.sysctl {
-        let file = sysctl_file(name);
-        procfs
-            .write_sysctl(&file, value)
-            .map_err(|errno| SetupError::Sysctl {
-                name: name.clone(),
-                errno,
-            })?;
-    }
-    Ok(())
-}
-
-/// As sysctl(8): the first separator decides which of `.` and `/` separates.
-fn sysctl_file(name: &str) -> String {
-    match name.find(['.', '/']) {
-        Some(first) if name.as_bytes()[first] == b'.' => name
-            .chars()
-            .map(|letter| match letter {
-                '.' => '/',
-                '/' => '.',
-                letter => letter,
-            })
-            .collect(),
-        _ => name.to_owned(),
-    }
 }
 
 /// Everything that makes this process the user's: after this it has no privilege that the program
@@ -383,22 +342,4 @@ fn run_program(
 /// New descriptors of the machine go out of the guest's reach.
 fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
     fds::make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::sysctl_file;
-
-    #[test]
-    fn the_first_separator_of_a_sysctl_decides() {
-        assert_eq!(sysctl_file("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
-        assert_eq!(
-            sysctl_file("net.ipv4.conf.eth0/1.forwarding"),
-            "net/ipv4/conf/eth0.1/forwarding"
-        );
-        assert_eq!(
-            sysctl_file("net/ipv4/conf/eth0.1/forwarding"),
-            "net/ipv4/conf/eth0.1/forwarding"
-        );
-    }
 }

@@ -24,6 +24,7 @@ pub mod rlimits;
 pub mod rooted;
 mod rootfs;
 pub mod seccomp;
+mod settings;
 mod signals;
 
 pub use launcher::launch;

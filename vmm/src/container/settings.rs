@@ -1,0 +1,75 @@
+//! The container's host name, domain name and sysctls.
+
+use super::procfs::Procfs;
+use crate::errno::{check, Errno};
+use crate::plan::LaunchPlan;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{call}: {errno}")]
+    Call { call: &'static str, errno: Errno },
+    #[error("write sysctl {name:?}: {errno}")]
+    Sysctl { name: String, errno: Errno },
+}
+
+/// Sets them in the namespaces of this process.
+pub fn apply(plan: &LaunchPlan) -> Result<(), SettingsError> {
+    let failed = |call| move |errno| SettingsError::Call { call, errno };
+    if let Some(name) = &plan.hostname {
+        // SAFETY: sethostname(2) reads as many bytes as it is told.
+        check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })
+            .map_err(failed("sethostname"))?;
+    }
+    if let Some(name) = &plan.domainname {
+        // SAFETY: setdomainname(2) reads as many bytes as it is told.
+        check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
+            .map_err(failed("setdomainname"))?;
+    }
+    if plan.sysctl.is_empty() {
+        return Ok(());
+    }
+    let procfs = Procfs::complete().map_err(failed("mount a private procfs"))?;
+    for (name, value) in &plan.sysctl {
+        let file = sysctl_file(name);
+        procfs
+            .write_sysctl(&file, value)
+            .map_err(|errno| SettingsError::Sysctl {
+                name: name.clone(),
+                errno,
+            })?;
+    }
+    Ok(())
+}
+
+/// As sysctl(8): the first separator decides which of `.` and `/` separates.
+fn sysctl_file(name: &str) -> String {
+    match name.find(['.', '/']) {
+        Some(first) if name.as_bytes()[first] == b'.' => name
+            .chars()
+            .map(|letter| match letter {
+                '.' => '/',
+                '/' => '.',
+                letter => letter,
+            })
+            .collect(),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sysctl_file;
+
+    #[test]
+    fn the_first_separator_of_a_sysctl_decides() {
+        assert_eq!(sysctl_file("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
+        assert_eq!(
+            sysctl_file("net.ipv4.conf.eth0/1.forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
+        assert_eq!(
+            sysctl_file("net/ipv4/conf/eth0.1/forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
+    }
+}
