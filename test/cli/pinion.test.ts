@@ -26,6 +26,18 @@ it('finds its parts when it is called by a relative path', async () => {
   expect(status).toBe(0);
 });
 
+it('runs from a read-only file system, where nothing can be cached', async () => {
+  const dist = join(HOME, 'dist');
+  const script = `mount --bind ${dist} ${dist} && mount -t tmpfs none ${dist}/cache &&
+    mount -o remount,bind,ro ${dist}/cache && exec "$0" "$@"`;
+  const { status, stderr } = await execute(
+    '/usr/bin/unshare',
+    ['--mount', '/bin/sh', '-c', script, PINION, '--root', temporaryDirectory(), 'list'],
+    { env: { PATH: '/usr/bin:/bin' } },
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
 it('is not disturbed by variables that are meant for other programs of Node', async () => {
   const env = { NODE_OPTIONS: '--nonsense', NODE_PATH: '/nonexistent' };
   const { status, stderr } = await pinion(['list'], { root: temporaryDirectory(), env });
