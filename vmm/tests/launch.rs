@@ -379,6 +379,34 @@ fn a_launcher_that_is_killed_takes_its_init_with_it() {
     assert!(eventually(|| is_gone(pid)));
 }
 
+/// Ends a launch after ever longer times. Without `ready` the init is gone, whoever was ended.
+fn cut_short(end: impl Fn(&mut Monitor)) {
+    let bundle = Bundle::new();
+    for step in 0..60 {
+        let mut monitor = Monitor::spawn(&bundle.plan());
+        std::thread::sleep(std::time::Duration::from_micros(step * 100));
+        end(&mut monitor);
+        let mut ready = false;
+        while let Some(event) = monitor.event() {
+            ready |= event["event"] == "ready";
+        }
+        if let Some(pid) = monitor.pid {
+            assert!(ready || eventually(|| is_gone(pid)), "step {step}");
+        }
+    }
+}
+
+#[test]
+fn a_launcher_that_is_killed_at_any_time_leaves_nothing() {
+    cut_short(|monitor| monitor.launcher.kill().unwrap());
+}
+
+#[test]
+fn a_caller_that_is_gone_at_any_time_leaves_nothing() {
+    // What had arrived by then can still be read.
+    cut_short(|monitor| monitor.socket.shutdown(std::net::Shutdown::Both).unwrap());
+}
+
 #[test]
 fn an_init_that_is_killed_is_reported() {
     let bundle = Bundle::new();
