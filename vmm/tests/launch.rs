@@ -430,6 +430,8 @@ fn a_launcher_in_the_foreground_ends_as_its_init() {
     plan["foreground"] = json!(true);
     let mut monitor = Monitor::spawn(&plan);
     let pid = monitor.ready();
+    let open = format!("/proc/{}/fd", monitor.launcher.id());
+    assert!(eventually(|| fs::read_dir(&open).unwrap().count() == 0));
     // SAFETY: the init is the launcher's child, not yet waited for.
     unsafe { libc::kill(pid, libc::SIGKILL) };
     let status = monitor.launcher_status();

@@ -249,6 +249,10 @@ fn the_program_is_looked_up_before_ready() {
         text("exec: \"program\": executable file not found in $PATH")
     );
     assert_eq!(
+        error(json!(["/proc/self/exe"]), &as_root),
+        text("exec: \"/proc/self/exe\": stat /proc/self/exe: too many levels of symbolic links")
+    );
+    assert_eq!(
         error(json!([]), &as_root),
         text("process args cannot be empty")
     );

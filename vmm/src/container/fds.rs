@@ -66,6 +66,11 @@ pub fn close_unknown(preserve: u32, keep: impl AsFd) -> Result<(), Errno> {
     close_range(first.max(keep + 1), u32::MAX)
 }
 
+/// Closes all, of a process that only waits from now on.
+pub fn close_all() -> Result<(), Errno> {
+    close_range(0, u32::MAX)
+}
+
 /// `Err` holds the first of the `count` preserved descriptors that is not open. Those that are lose
 /// close-on-exec: they are the program's.
 pub fn check_preserved(count: u32) -> Result<(), (u32, Errno)> {
@@ -78,8 +83,8 @@ pub fn check_preserved(count: u32) -> Result<(), (u32, Errno)> {
 }
 
 fn close_range(first: u32, last: u32) -> Result<(), Errno> {
-    // SAFETY: close_range(2) takes numbers; no `OwnedFd` holds one of the closed descriptors, as
-    // callers run before the monitor opens any in that range.
+    // SAFETY: close_range(2) takes numbers; no `OwnedFd` holds one of the closed descriptors: callers
+    // run before the monitor opens any in that range, or when it has closed its own.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
     Ok(())
 }

@@ -161,7 +161,7 @@ fn init(
 
     let env = program::environment(&plan.process, &root)?;
     become_process(plan, &root, namespaces)?;
-    let (path, executable) = program::find(&plan.process)?;
+    let (path, executable) = program::find(&plan.process, &procfs)?;
     let program = Program {
         executable,
         path,

@@ -3,13 +3,14 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::fds;
+use super::procfs::Procfs;
 use super::rlimits::Limits;
 use super::rooted::{self, c_path, Root};
-use crate::errno::{check, check_fd, Errno};
+use crate::errno::{check, Errno};
 use crate::plan::Process;
 
 #[derive(Debug, thiserror::Error)]
@@ -90,11 +91,11 @@ pub fn change_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
 }
 
 /// Finds the program as runc does: with the plan's PATH and the permissions of the user that this
-/// process has become.
-pub fn find(process: &Process) -> Result<(CString, OwnedFd), ProgramError> {
+/// process has become. Returns its path and the open file.
+pub fn find(process: &Process, procfs: &Procfs) -> Result<(CString, OwnedFd), ProgramError> {
     let name = process.args.first().ok_or(ProgramError::NoArgs)?;
-    let path = if name.contains('/') {
-        check_executable(Path::new(name)).map_err(|failure| match failure {
+    let (path, file) = if name.contains('/') {
+        let file = check_executable(Path::new(name)).map_err(|failure| match failure {
             Failure::Stat(errno) => ProgramError::Stat {
                 name: name.clone(),
                 errno,
@@ -104,7 +105,7 @@ pub fn find(process: &Process) -> Result<(CString, OwnedFd), ProgramError> {
                 errno,
             },
         })?;
-        PathBuf::from(name)
+        (PathBuf::from(name), file)
     } else {
         search(process, name)?
     };
@@ -113,15 +114,10 @@ pub fn find(process: &Process) -> Result<(CString, OwnedFd), ProgramError> {
         errno,
     };
     let path = c_path(&path).map_err(refused)?;
-    // SAFETY: the path is a C string.
-    let file = check_fd(unsafe {
-        libc::open(
-            path.as_ptr(),
-            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY,
-        )
-    })
-    .and_then(fds::make_private)
-    .map_err(refused)?;
+    let file = procfs
+        .reopen(&file, libc::O_RDONLY | libc::O_NOCTTY)
+        .and_then(fds::make_private)
+        .map_err(refused)?;
     Ok((path, file))
 }
 
@@ -130,7 +126,7 @@ enum Failure {
     Refused(Errno),
 }
 
-fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
+fn search(process: &Process, name: &str) -> Result<(PathBuf, OwnedFd), ProgramError> {
     let path = variable(process, "PATH").unwrap_or_default();
     if name.is_empty() || path.is_empty() {
         return Err(ProgramError::NotInPath {
@@ -141,9 +137,9 @@ fn search(process: &Process, name: &str) -> Result<PathBuf, ProgramError> {
         // As shells do: an empty element is the current directory, which Go refuses to use.
         let directory = if directory.is_empty() { "." } else { directory };
         let candidate = Path::new(directory).join(name);
-        if check_executable(&candidate).is_ok() {
+        if let Ok(file) = check_executable(&candidate) {
             return if candidate.is_absolute() {
-                Ok(candidate)
+                Ok((candidate, file))
             } else {
                 Err(ProgramError::Relative {
                     name: name.to_owned(),
@@ -166,34 +162,32 @@ fn variable<'a>(process: &'a Process, name: &str) -> Option<&'a str> {
     pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// Go's exec.findExecutable.
-fn check_executable(path: &Path) -> Result<(), Failure> {
-    let text = c_path(path).map_err(Failure::Stat)?;
-    // SAFETY: the path is a C string; fstatat(2) fills in the struct, whose fields are integers.
-    let mode = unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        check(libc::fstatat(libc::AT_FDCWD, text.as_ptr(), &mut stat, 0)).map_err(Failure::Stat)?;
-        stat.st_mode
-    };
-    if mode & libc::S_IFMT == libc::S_IFDIR {
-        return Err(Failure::Refused(Errno(libc::EISDIR)));
+/// Go's exec.findExecutable, on a file that is looked up once (O_PATH). A magic link is not
+/// followed: /proc/self/exe is the monitor's own binary (CVE-2019-5736).
+fn check_executable(path: &Path) -> Result<OwnedFd, Failure> {
+    let name = c_path(path).map_err(Failure::Stat)?;
+    // SAFETY: AT_FDCWD is no descriptor that could be closed.
+    let here = unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) };
+    let file = rooted::openat2(here, &name, libc::O_PATH, rooted::RESOLVE_NO_MAGICLINKS)
+        .map_err(Failure::Stat)?;
+    match rooted::stat(&file).map_err(Failure::Stat)?.st_mode & libc::S_IFMT {
+        libc::S_IFREG => {}
+        libc::S_IFDIR => return Err(Failure::Refused(Errno(libc::EISDIR))),
+        // A FIFO with the x bit would be opened, and waited for.
+        _ => return Err(Failure::Refused(Errno(libc::EACCES))),
     }
-    // A FIFO with the x bit would be opened, and waited for.
-    if mode & libc::S_IFMT != libc::S_IFREG {
-        return Err(Failure::Refused(Errno(libc::EACCES)));
-    }
-    // SAFETY: the path is a C string.
+    // SAFETY: the path is an empty C string.
     check(unsafe {
         libc::syscall(
             libc::SYS_faccessat2,
-            libc::AT_FDCWD,
-            text.as_ptr(),
+            file.as_raw_fd(),
+            c"".as_ptr(),
             libc::X_OK,
-            libc::AT_EACCESS,
+            libc::AT_EACCESS | libc::AT_EMPTY_PATH,
         )
     })
     .map_err(Failure::Refused)?;
-    Ok(())
+    Ok(file)
 }
 
 pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
