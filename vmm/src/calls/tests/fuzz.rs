@@ -315,6 +315,18 @@ fn batch(seed: u64) -> (u64, u64) {
 
 const BATCH: u64 = 5000;
 
+/// Files as they are before each batch, whatever the last one made of them.
+fn prepare() -> std::io::Result<()> {
+    for dir in ["/a", "/b", "/tmp"] {
+        let _ = std::fs::remove_file(dir);
+        let _ = std::fs::remove_dir_all(dir);
+        std::fs::create_dir(dir)?;
+    }
+    std::fs::create_dir("/a/d")?;
+    std::fs::write("/a/f", [7; 5000])?;
+    std::os::unix::fs::symlink("d", "/a/l")
+}
+
 contained! {
     fn no_request_harms_the_monitor() {
         // The test's own output, where no request finds it.
@@ -340,10 +352,7 @@ contained! {
         let mut batches = 0;
         while Instant::now() < end {
             let seed = if batches == 0 { random.0 } else { random.next() | 1 };
-            let _ = std::fs::remove_dir_all("/a");
-            std::fs::create_dir_all("/a/d").unwrap();
-            std::fs::write("/a/f", [7; 5000]).unwrap();
-            std::os::unix::fs::symlink("d", "/a/l").unwrap();
+            prepare().unwrap();
             // SAFETY: this process has one thread that runs, and the child ends by _exit.
             let child = unsafe { libc::fork() };
             if child == 0 {
