@@ -1,5 +1,6 @@
 //! What programs ask about threads and processors. There is one of each until threads come.
 
+use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
@@ -68,8 +69,15 @@ pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
     const WAKE: u64 = 1;
     const WAIT_BITSET: u64 = 9;
     const WAKE_BITSET: u64 = 10;
+    const PRIVATE: u64 = 128;
     const REALTIME: u64 = 256;
     let [word, operation, value, timeout, ..] = frame.args();
+    if word % 4 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if word >= USER_END {
+        return Err(Errno::EFAULT);
+    }
     match operation & 127 {
         WAIT | WAIT_BITSET => {
             if user::read::<u32>(word)? != value as u32 {
@@ -92,7 +100,10 @@ pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
             Err(Errno::ETIMEDOUT)
         }
         WAKE | WAKE_BITSET => {
-            user::read::<u32>(word)?;
+            // A private futex is its address alone.
+            if operation & PRIVATE == 0 {
+                user::read::<u32>(word)?;
+            }
             Ok(0)
         }
         _ => Err(Errno::ENOSYS),
