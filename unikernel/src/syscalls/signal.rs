@@ -51,7 +51,7 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
         } & !UNBLOCKABLE;
         SIGNALS.lock().blocked = after;
         // The host holds back what the program blocks.
-        channel::machine_call(machine::BLOCK, [after, 0, 0, 0, 0]);
+        channel::Owned::take().call(machine::BLOCK, &[after, 0, 0, 0, 0, 0], true);
     }
     if old != 0 {
         user::write(old, &before)?;

@@ -62,6 +62,8 @@ impl Server {
             EXIT_SIGNAL => self.end(ExitStatus::Signal((a as i32).clamp(1, 64))),
             LOG => self.log(slot, a, b),
             DISPOSITION => signals::set_disposition(a, b),
+            // A mask is a thread's, and signals are for the vCPU's.
+            BLOCK if !may_block => return Answer::WouldBlock,
             BLOCK => {
                 self.machinery.blocked.store(a, Ordering::Relaxed);
                 signals::block(a)
