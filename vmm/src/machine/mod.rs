@@ -9,6 +9,8 @@ mod search;
 mod server;
 mod signals;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod vdso;
 
