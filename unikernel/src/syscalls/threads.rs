@@ -36,22 +36,6 @@ pub fn sched_yield(_: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-pub fn sched_getaffinity(frame: &mut Frame) -> Result<u64, Errno> {
-    if frame.rsi < 8 || frame.rsi % 8 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    user::write(frame.rdx, &1u64)?;
-    Ok(8)
-}
-
-pub fn sched_setaffinity(frame: &mut Frame) -> Result<u64, Errno> {
-    let mask: u8 = user::read(frame.rdx)?;
-    if mask & 1 == 0 {
-        return Err(Errno::EINVAL);
-    }
-    Ok(0)
-}
-
 /// membarrier(2): with one thread, every barrier holds. MEMBARRIER_CMD_QUERY is 0.
 pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
     const PRIVATE: u64 = 1 << 3 | 1 << 4;

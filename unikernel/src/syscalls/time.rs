@@ -10,6 +10,7 @@ use crate::mm::user;
 use crate::vdso;
 
 const CLOCK_REALTIME: u64 = 0;
+const CLOCK_THREAD_CPUTIME_ID: i32 = 3;
 
 /// The time of a clock: seconds and nanoseconds.
 fn now(clock: u64) -> Result<[i64; 2], Errno> {
@@ -23,7 +24,9 @@ fn from_host(number: u32, clock: u64) -> Result<[i64; 2], Errno> {
     let slot = channel::Owned::take();
     let offset = pinion_abi::channel::DATA as u64;
     let args = [clock, offset, 0, 0, 0, 0];
-    channel::result(slot.call(number, &args, false))?;
+    // A thread's clock is that of the thread that serves.
+    let blocks = clock as i32 == CLOCK_THREAD_CPUTIME_ID || (clock as i32) < 0;
+    channel::result(slot.call(number, &args, blocks))?;
     // SAFETY: the slot is ours, and its data begin with the answer.
     Ok(unsafe { ((slot.address() + offset) as *const [i64; 2]).read() })
 }

@@ -115,6 +115,8 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (197, xattrs::by_path),            // removexattr
     (198, xattrs::by_path),            // lremovexattr
     (199, pass),                       // fremovexattr
+    (203, pass),                       // sched_setaffinity
+    (204, pass),                       // sched_getaffinity
     (213, descriptors::make),          // epoll_create
     (217, files::getdents64),          // getdents64
     (221, pass),                       // fadvise64
