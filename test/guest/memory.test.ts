@@ -1,6 +1,6 @@
 /** Memory: mapped, moved, protected and given back. */
 import { beforeAll, expect, test } from 'vitest';
-import { build, expectSame } from './programs.ts';
+import { build, expectGood, expectSame } from './programs.ts';
 
 const programs: Record<string, string> = {};
 
@@ -28,9 +28,7 @@ test.each([
   ['mapping', 'remapping'],
   ['mapping', 'buffer'],
 ] as const)('%s: %s', async (program, name) => {
-  const { status, stdout } = await expectSame(programs[program] ?? '', [name]);
-  expect(status).toBe(0);
-  expect(stdout).not.toContain('NO');
+  await expectGood(programs[program] ?? '', [name]);
 });
 
 test.each(['past-end', 'truncated'])('a page that its file does not have: %s', async (name) => {

@@ -62,3 +62,10 @@ export async function expectSame(
   expect(await runGuest(program, args, options)).toEqual(native);
   return native;
 }
+
+/** The same, of a program that ends well and whose checks (OK in check.h) all hold. */
+export async function expectGood(program: string, args: readonly string[]): Promise<void> {
+  const { status, stdout } = await expectSame(program, args);
+  expect(status).toBe(0);
+  expect(stdout).not.toMatch(/: NO$/m);
+}

@@ -59,6 +59,7 @@ struct test {
 #define TESTS(...)                                                         \
   int main(int argc, char **argv) {                                        \
     static const struct test tests[] = {__VA_ARGS__};                      \
+    setvbuf(stdout, 0, _IOLBF, 0); /* What was printed outlives a crash. */ \
     for (size_t i = 0; argc > 1 && i < sizeof tests / sizeof *tests; i++) \
       if (!strcmp(argv[1], tests[i].name)) {                               \
         tests[i].run();                                                    \

@@ -154,7 +154,6 @@ static void truncated(void) {
   volatile char *at = map(fd, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
   SHOW(at[2 * PAGE]);
   SHOW(ftruncate(fd, PAGE));
-  fflush(stdout);
   SHOW(at[2 * PAGE + 1]);
 }
 
