@@ -6,6 +6,7 @@ pub mod container;
 pub mod control;
 pub mod errno;
 pub mod exit;
+mod heap;
 pub mod kvm;
 pub mod machine;
 pub mod plan;

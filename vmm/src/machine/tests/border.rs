@@ -1,9 +1,10 @@
 //! A machine whose guest is the test: memory, channel and service are real, but no vCPU runs.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use pinion_abi::channel::{state, Slot, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::physical;
@@ -11,6 +12,7 @@ use pinion_abi::layout::physical;
 use crate::calls::tests::contain;
 use crate::calls::tests::guest::{proc_of_its_own, FLOOR};
 use crate::calls::{Service, ServiceConfig};
+use crate::exit::ExitStatus;
 use crate::kvm::Kvm;
 use crate::machine::memory::{Memory, FIRST};
 use crate::machine::requests::Machinery;
@@ -19,6 +21,8 @@ use crate::machine::timeline::Timeline;
 
 /// Where a contained test finds /dev/kvm, which it could not open.
 const KVM: i32 = 950;
+/// Where a child writes, its standard streams being its guest's.
+const OUTPUT: i32 = 951;
 /// Declares tests that run contained, with KVM at hand.
 macro_rules! hostile {
     ($($(#[doc = $doc:literal])* fn $name:ident() $body:block)*) => {
@@ -137,50 +141,151 @@ impl Channel<'_> {
     }
 }
 
-/// One line of /proc/self/maps.
-pub struct Mapping {
-    pub start: u64,
-    pub end: u64,
-    pub name: String,
-}
+/// This process's /proc/self/maps, wherever its root and its rights go.
+pub struct Maps(File);
 
-pub fn mappings() -> Vec<Mapping> {
-    let text = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let number = |text: &str| u64::from_str_radix(text, 16).unwrap();
-    let line = |line: &str| {
-        let (start, rest) = line.split_once('-').unwrap();
-        let (end, rest) = rest.split_once(' ').unwrap();
-        let name = rest.splitn(5, ' ').nth(4).unwrap_or("").trim_start();
-        Mapping {
-            start: number(start),
-            end: number(end),
-            name: name.to_owned(),
-        }
-    };
-    text.lines().map(line).collect()
-}
-
-/// Asserts that the guest's memory is whole, and that no file that only a guest maps (a memfd,
-/// one in /a) is anywhere else.
-pub fn check_mappings(server: &Server) {
-    let start = server.memory.boot_pages() as u64;
-    let (mut at, end) = (start, start + server.memory.limit());
-    for mapping in mappings() {
-        if mapping.start <= at && at < mapping.end {
-            at = mapping.end;
-        }
-        let guests = ["/memfd:", "/a/", "/anon_hugepage"];
-        let guests = guests.iter().any(|name| mapping.name.starts_with(name));
-        let inside = mapping.start >= start && mapping.end <= server.memory.reserved_end();
-        let Mapping { start, end, name } = mapping;
-        assert!(
-            inside || !guests,
-            "{start:x}-{end:x} {name}: not the guest's memory"
-        );
+impl Maps {
+    pub fn open() -> Maps {
+        let maps = File::open("/proc/self/maps").unwrap();
+        Maps(keep(maps.into()).unwrap().into())
     }
-    assert!(
-        at >= end,
-        "the guest's memory has a hole at {:#x}",
-        at - start
-    );
+
+    /// Asserts that the guest's memory is whole, and that no file that only a guest maps (a
+    /// memfd, one in /a) is anywhere else.
+    pub fn check(&self, server: &Server) {
+        let mut text = String::new();
+        (&self.0).seek(SeekFrom::Start(0)).unwrap();
+        (&self.0).read_to_string(&mut text).unwrap();
+        let start = server.memory.boot_pages() as u64;
+        let (mut whole, end) = (start, start + server.memory.limit());
+        for line in text.lines() {
+            let (from, to, name) = mapping(line);
+            if from <= whole && whole < to {
+                whole = to;
+            }
+            let inside = from >= start && to <= server.memory.reserved_end();
+            let guests = ["/memfd:", "/a/", "/anon_hugepage"];
+            let guests = guests.iter().any(|guests| name.starts_with(guests));
+            assert!(inside || !guests, "not the guest's memory: {line}");
+        }
+        let hole = whole - start;
+        assert!(whole >= end, "a hole in the guest's memory at {hole:#x}");
+    }
+}
+
+/// Start, end and name of a line.
+fn mapping(line: &str) -> (u64, u64, &str) {
+    let number = |text| u64::from_str_radix(text, 16).unwrap();
+    let (start, rest) = line.split_once('-').unwrap();
+    let (end, rest) = rest.split_once(' ').unwrap();
+    let name = rest.splitn(5, ' ').nth(4).unwrap_or("").trim_start();
+    (number(start), number(end), name)
+}
+
+/// How a child of the test ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The test's part returned.
+    Whole,
+    /// By the guest: EXIT, or a signal that is no crash.
+    Guest,
+    /// Of a panic, or a signal that is a crash.
+    Crashed(i32),
+    /// Not in time, and no thread was busy with what must not block.
+    Waits,
+    /// Not in time, and one was.
+    Hangs,
+}
+
+/// What a child writes for the test to read.
+#[repr(C)]
+pub struct Shared {
+    /// For two threads: not 0 while they do what must not block.
+    pub busy: [AtomicU64; 2],
+    pub count: AtomicU64,
+}
+
+pub struct Child {
+    pub ended: Ended,
+    pub count: u64,
+}
+
+/// After this time a child that is not busy waits for something that will not come.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Runs a part of a test in a child, which may be busy as long as `time`.
+pub fn in_child(time: Duration, part: impl FnOnce(&Shared)) -> Child {
+    const WHOLE: i32 = 77;
+    let start = Instant::now();
+    // SAFETY: a new page, into which the structure fits.
+    let shared: &Shared = unsafe {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        &*page.cast()
+    };
+    let busy = || {
+        shared
+            .busy
+            .iter()
+            .any(|word| word.load(Ordering::Relaxed) != 0)
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        let text = format!("{panic}\n");
+        // SAFETY: writes a text where no guest finds it, and ends the process.
+        unsafe {
+            libc::write(OUTPUT, text.as_ptr().cast(), text.len());
+            libc::signal(libc::SIGABRT, libc::SIG_DFL);
+            libc::abort();
+        }
+    }));
+    // SAFETY: this process has one thread that runs; the child ends by _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: the child's own descriptors: its guest gets none but these three.
+        unsafe {
+            assert_eq!(libc::dup2(2, OUTPUT), OUTPUT);
+            for fd in 0..3 {
+                libc::dup2(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR), fd);
+            }
+            libc::syscall(libc::SYS_close_range, 3, FLOOR - 1, 0);
+        }
+        part(shared);
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(WHOLE) };
+    }
+    let mut late = None;
+    let mut status = 0;
+    // SAFETY: waits for the child made above, and ends it.
+    unsafe {
+        while libc::waitpid(child, &mut status, libc::WNOHANG) == 0 {
+            let patience = if busy() { time } else { PATIENCE };
+            if start.elapsed() > patience && late.is_none() {
+                late = Some(if busy() { Ended::Hangs } else { Ended::Waits });
+                libc::kill(child, libc::SIGKILL);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let _ = std::panic::take_hook();
+    let ended = match (late, ExitStatus::from_wait(status)) {
+        (Some(late), _) => late,
+        (None, ExitStatus::Code(code)) if i32::from(code) == WHOLE => Ended::Whole,
+        (
+            None,
+            ExitStatus::Signal(
+                signal @ (libc::SIGABRT
+                | libc::SIGSEGV
+                | libc::SIGBUS
+                | libc::SIGILL
+                | libc::SIGFPE
+                | libc::SIGTRAP
+                | libc::SIGSYS),
+            ),
+        ) => Ended::Crashed(signal),
+        _ => Ended::Guest,
+    };
+    let count = shared.count.load(Ordering::Relaxed);
+    Child { ended, count }
 }

@@ -1,4 +1,5 @@
 //! Tests of the border with a hostile guest, each in a process of its own inside new namespaces.
 
 mod border;
+mod fuzz;
 mod hostile;
