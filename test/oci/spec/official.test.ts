@@ -29,8 +29,8 @@ function accepts(text: string): boolean {
   }
 }
 
-describe.each(officialSchemas().map((schema) => [schema.directory, schema] as const))(
-  'the official schema in %s',
+describe.each(officialSchemas().map((schema) => [schema.title, schema] as const))(
+  'the official schema %s',
   (_, official) => {
     it.each([
       ['config-schema.json', Config],

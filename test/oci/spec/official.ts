@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import Draft4 from 'ajv-draft-04';
 
 const CHECKOUT = join(import.meta.dirname, '../../..');
-const BESIDE = process.env.PINION_OCI_SCHEMA ?? join(CHECKOUT, '../shared/schema');
-const DEBIAN = '/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema';
+/** What each is called in the tests' titles -> its folder. */
+const FOLDERS = {
+  'with examples': process.env.PINION_OCI_SCHEMA ?? join(CHECKOUT, '../shared/schema'),
+  "of Debian's package": '/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema',
+};
 
 /** A JSON schema as far as these tests look into it. */
 export interface Schema {
@@ -19,10 +22,12 @@ export interface Schema {
 const OTHER_SYSTEMS = ['windows', 'solaris', 'zos', 'freebsd'];
 
 export class OfficialSchema {
+  readonly title: string;
   readonly directory: string;
   readonly files: Map<string, Schema>;
 
-  constructor(directory: string) {
+  constructor(title: string, directory: string) {
+    this.title = title;
     this.directory = directory;
     const names = readdirSync(directory).filter((name) => name.endsWith('.json'));
     this.files = new Map(names.map((name) => [name, this.#read(name)]));
@@ -63,13 +68,13 @@ export class OfficialSchema {
 }
 
 export function officialSchemas(): OfficialSchema[] {
-  const found = [BESIDE, DEBIAN].filter((directory) =>
+  const found = Object.entries(FOLDERS).filter(([, directory]) =>
     existsSync(join(directory, 'config-schema.json')),
   );
   if (found.length === 0) {
     throw new Error('no official schema: install golang-github-opencontainers-specs-dev');
   }
-  return found.map((directory) => new OfficialSchema(directory));
+  return found.map(([title, directory]) => new OfficialSchema(title, directory));
 }
 
 /** The examples of a document kind: file name -> text. */

@@ -80,7 +80,7 @@ fn arguments() -> String {
         (Arg::OutItems(4, 0), "an array that the call writes, its length in the first argument; `in`: that it reads"),
         (Arg::BufferOut(2), "the program's own memory, written in place: the kernel passes guest-physical segments, the monitor checks each"),
         (Arg::VectorIn(2), "the same for an iovec array"),
-        (Arg::Ioctl, "as the second argument's command says (`ioctl` and `fcntl` in `unikernel/abi/src/calls.rs`); others are ENOTTY or EINVAL"),
+        (Arg::Ioctl, "as the second argument's command says (`unikernel/abi/src/calls/commands.rs`); others are ENOTTY or EINVAL"),
     ];
     let rows = rows.map(|(kind, text)| [format!("`{}`", name(kind)), text.to_owned()]);
     format!(
