@@ -12,9 +12,26 @@ use pinion_abi::Errno;
 /// A bit for each signal that came and has a handler in the guest.
 static CAME: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn note(signal: i32) {
+extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
+    let fault = unsafe { (*info).si_code } > 0;
+    if fault && FAULTS.contains(&signal) {
+        // This process itself has faulted: it repeats that when the handler returns, and dies.
+        // SAFETY: signal(2) takes numbers.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        return;
+    }
     CAME.fetch_or(1 << (signal - 1), Ordering::Relaxed);
 }
+
+/// Signals that the processor causes.
+const FAULTS: [i32; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+];
 
 fn checked(result: i32) -> Result<i64, Errno> {
     match result {
@@ -35,17 +52,19 @@ pub fn set_disposition(signal: u64, disposition: u64) -> Result<i64, Errno> {
     let handler: libc::sighandler_t = match disposition {
         DISPOSITION_DEFAULT => libc::SIG_DFL,
         DISPOSITION_IGNORE => libc::SIG_IGN,
-        DISPOSITION_HANDLE => note as extern "C" fn(i32) as libc::sighandler_t,
+        DISPOSITION_HANDLE => note as *const () as libc::sighandler_t,
         _ => return Err(Errno::EINVAL),
     };
     // The C library keeps 32 and 33 for itself and refuses them.
     if signal == 32 || signal == 33 {
         return Ok(0);
     }
-    // SAFETY: the structure is filled as sigaction(2) wants it; the handler touches one atomic.
+    // SAFETY: the structure is filled as sigaction(2) wants it; the handler makes one system call
+    // at most and touches one atomic.
     unsafe {
         let mut action: libc::sigaction = zeroed();
         action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_SIGINFO;
         checked(libc::sigaction(signal, &action, null_mut()))
     }
 }

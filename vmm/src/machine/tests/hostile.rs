@@ -72,4 +72,17 @@ hostile! {
         let ended = child.ended;
         assert!(matches!(ended, Ended::Whole | Ended::Guest), "{ended:?}");
     }
+
+    fn a_signal_handler_of_the_guest_does_not_keep_a_faulting_monitor_alive() {
+        for disposition in [DISPOSITION_HANDLE, DISPOSITION_IGNORE] {
+            let child = in_child(Duration::from_secs(5), |_| {
+                let server = server(FIRST);
+                let segv = libc::SIGSEGV as u64;
+                assert_eq!(Channel(&server).ask(DISPOSITION, &[segv, disposition]), 0);
+                // SAFETY: the write faults, and nothing runs after it.
+                unsafe { std::arch::asm!("mov byte ptr [{0}], 0", in(reg) 0_usize) };
+            });
+            assert_eq!(child.ended, Ended::Crashed(libc::SIGSEGV));
+        }
+    }
 }
