@@ -93,7 +93,7 @@ pub struct Cgroup {
     pub create: Vec<PathBuf>,
     /// Files to write, before the process joins.
     pub writes: Vec<CgroupWrite>,
-    /// Directories whose `cgroup.procs` gets the init's pid.
+    /// Directories of the groups that the init joins.
     pub join: Vec<PathBuf>,
     /// cgroup v2 only: device rules to attach as a BPF program to this directory.
     pub device_filter: Option<DeviceFilter>,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::device_filter::{self, DeviceFilterError};
 use crate::errno::Errno;
@@ -22,8 +22,28 @@ pub enum CgroupError {
     DeviceFilter(#[from] DeviceFilterError),
 }
 
-/// The container's control groups, made and limited; their `cgroup.procs` are open.
-pub struct Groups(Vec<(PathBuf, File)>);
+/// The container's control groups, made and limited, and open for the init to join.
+///
+/// Writing another process's id waits until no process of the host forks or ends any more, which is
+/// a grace period of RCU, some 10 ms. A thread that moves itself alone, and a process that is made
+/// where it belongs, wait for nobody.
+pub struct Groups {
+    /// `tasks` of each hierarchy of version 1.
+    tasks: Vec<Join>,
+    unified: Option<Unified>,
+}
+
+struct Join {
+    path: PathBuf,
+    file: File,
+}
+
+/// The directory in the hierarchy of version 2.
+struct Unified {
+    directory: File,
+    /// `cgroup.procs`.
+    processes: Join,
+}
 
 impl Groups {
     pub fn create(plan: &Cgroup) -> Result<Groups, CgroupError> {
@@ -53,34 +73,80 @@ impl Groups {
         if let Some(filter) = &plan.device_filter {
             device_filter::attach(filter)?;
         }
-        let opened = plan.join.iter().map(|directory| {
-            let path = directory.join("cgroup.procs");
-            match open(&path) {
-                Ok(file) => Ok((path, file)),
-                Err(error) => Err(CgroupError::Write {
-                    path,
-                    value: String::new(),
-                    errno: error.into(),
-                }),
+        let mut groups = Groups {
+            tasks: Vec::with_capacity(plan.join.len()),
+            unified: None,
+        };
+        for directory in &plan.join {
+            match Join::open(directory.join("tasks")) {
+                Ok(tasks) => groups.tasks.push(tasks),
+                // Only version 1 has the file.
+                Err(CgroupError::Write {
+                    errno: Errno(libc::ENOENT),
+                    ..
+                }) => groups.unified = Some(Unified::open(directory)?),
+                Err(error) => return Err(error),
             }
-        });
-        Ok(Groups(opened.collect::<Result<_, _>>()?))
+        }
+        Ok(groups)
     }
 
-    /// Puts a process into all of them.
-    pub fn add(&mut self, pid: i32) -> Result<(), CgroupError> {
-        for (path, file) in &mut self.0 {
-            file.write_all(pid.to_string().as_bytes())
-                .map_err(|error| CgroupError::Write {
-                    path: path.clone(),
-                    value: pid.to_string(),
-                    errno: error.into(),
-                })?;
+    /// The directory of version 2, for clone3(2), CLONE_INTO_CGROUP.
+    pub fn unified(&self) -> Option<&File> {
+        self.unified.as_ref().map(|unified| &unified.directory)
+    }
+
+    /// Puts a process into the group of version 2, or says why it cannot be there.
+    pub fn add_to_unified(&mut self, pid: i32) -> Result<(), CgroupError> {
+        match &mut self.unified {
+            Some(unified) => unified.processes.write(&pid.to_string()),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Puts this process, which has one thread, into the groups of version 1.
+    pub fn join(&mut self) -> Result<(), CgroupError> {
+        self.tasks.iter_mut().try_for_each(|tasks| tasks.write("0"))
     }
 }
 
-fn open(path: &PathBuf) -> std::io::Result<File> {
+impl Unified {
+    fn open(directory: &Path) -> Result<Unified, CgroupError> {
+        let opened = File::open(directory).map_err(|error| CgroupError::Write {
+            path: directory.to_owned(),
+            value: String::new(),
+            errno: error.into(),
+        })?;
+        Ok(Unified {
+            directory: opened,
+            processes: Join::open(directory.join("cgroup.procs"))?,
+        })
+    }
+}
+
+impl Join {
+    fn open(path: PathBuf) -> Result<Join, CgroupError> {
+        match open(&path) {
+            Ok(file) => Ok(Join { path, file }),
+            Err(error) => Err(CgroupError::Write {
+                path,
+                value: String::new(),
+                errno: error.into(),
+            }),
+        }
+    }
+
+    fn write(&mut self, pid: &str) -> Result<(), CgroupError> {
+        self.file
+            .write_all(pid.as_bytes())
+            .map_err(|error| CgroupError::Write {
+                path: self.path.clone(),
+                value: pid.to_owned(),
+                errno: error.into(),
+            })
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).open(path)
 }

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use super::cgroup::{CgroupError, Groups};
 use super::credentials::{self, CredentialsError};
 use super::devices::{self, DeviceError};
 use super::fds;
@@ -67,6 +68,8 @@ enum SetupError {
     Seccomp(#[from] SeccompError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
     #[error("{step}: {errno}")]
     Step { step: &'static str, errno: Errno },
     #[error("startContainer hooks are not supported yet")]
@@ -79,9 +82,10 @@ fn step(step: &'static str) -> impl Fn(Errno) -> SetupError {
     move |errno| SetupError::Step { step, errno }
 }
 
-/// What the init gets from its launcher; all are private descriptors.
+/// What the init gets from its launcher; all that it keeps are private descriptors.
 pub struct Descriptors {
     pub host: HostFiles,
+    pub groups: Option<Groups>,
     /// A socket: both tell each other one letter at a time.
     pub launcher: UnixStream,
 }
@@ -103,9 +107,15 @@ pub fn run(
     control: &mut Control,
     descriptors: Descriptors,
 ) -> ! {
-    let Descriptors { host, launcher } = descriptors;
+    let Descriptors {
+        host,
+        groups,
+        launcher,
+    } = descriptors;
     let mut launcher = Some(launcher);
-    match init(plan, limits, namespaces, control, host, &mut launcher) {
+    let begun = begin(groups, &mut launcher).map_err(InitError::from);
+    let ended = begun.and_then(|()| init(plan, limits, namespaces, control, host, &mut launcher));
+    match ended {
         Ok(status) => end_as(status),
         // The launcher has told the caller why, if it could.
         Err(InitError::Setup(SetupError::Orphaned)) => end_as(ExitStatus::Code(1)),
@@ -137,7 +147,6 @@ fn init(
     launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
     let HostFiles { kvm, kernel, fifo } = host;
-    wait_for_launcher(launcher)?;
     if !plan.start_container_hooks.is_empty() {
         return Err(SetupError::GuestHooks.into());
     }
@@ -182,9 +191,12 @@ fn init(
     run_program(machine, procfs, plan, program)
 }
 
-/// The launcher writes id maps and control groups, then one byte.
-fn wait_for_launcher(launcher: &mut Option<UnixStream>) -> Result<(), SetupError> {
+/// Joins the control groups while the launcher writes id maps and the like, then one byte.
+fn begin(groups: Option<Groups>, launcher: &mut Option<UnixStream>) -> Result<(), SetupError> {
     signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
+    if let Some(mut groups) = groups {
+        groups.join()?;
+    }
     // A launcher that ended before this call is found by the closed socket.
     let read = launcher
         .as_mut()

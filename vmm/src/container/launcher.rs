@@ -58,6 +58,9 @@ pub enum LaunchError {
     InitDied(String),
 }
 
+/// linux/sched.h, since Linux 5.7; this libc does not have it yet.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// What an init tells its launcher when it has told the caller.
 pub(super) const READY: u8 = b'R';
 pub(super) const FAILED: u8 = b'E';
@@ -157,11 +160,13 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed("socketpair")(error.into()))?;
     let theirs = UnixStream::from(private(theirs.into())?);
-    let pid = clone(namespaces.make).map_err(LaunchError::Clone)?;
+    let (pid, unified) = clone_into(namespaces.make, groups.as_ref().and_then(Groups::unified))
+        .map_err(LaunchError::Clone)?;
     if pid == 0 {
-        drop((ours, host_proc, groups));
+        drop((ours, host_proc));
         let descriptors = init::Descriptors {
             host,
+            groups,
             launcher: theirs,
         };
         init::run(&plan, guest_limits, &namespaces, control, descriptors)
@@ -172,14 +177,8 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
         stream: ours,
         foreground: plan.foreground,
     };
-    match release(
-        control,
-        &plan,
-        &child,
-        groups,
-        &sync,
-        namespaces.makes_user(),
-    ) {
+    let left = if unified { None } else { groups };
+    match release(control, &plan, &child, left, &sync, namespaces.makes_user()) {
         Ok(()) => Ok((pid, sync)),
         Err(error) => {
             // SAFETY: the child has not been waited for, so the pid is still its own.
@@ -206,7 +205,7 @@ fn release(
         child.write("oom_score_adj", &score.to_string())?;
     }
     if let Some(mut groups) = groups {
-        groups.add(child.pid)?;
+        groups.add_to_unified(child.pid)?;
     }
     control.send(&Event::Pid { pid: child.pid })?;
     // Should the init be dead, reading from it tells so.
@@ -256,8 +255,18 @@ impl Child {
     }
 }
 
-/// As fork(2), with new namespaces for the child.
-fn clone(namespaces: i32) -> Result<libc::pid_t, Errno> {
+/// As fork(2), with new namespaces for the child, in a control group of version 2 if it may be there
+/// (clone(2), CLONE_INTO_CGROUP): returns whether it is.
+fn clone_into(namespaces: i32, group: Option<&File>) -> Result<(libc::pid_t, bool), Errno> {
+    if let Some(group) = group {
+        if let Ok(pid) = clone(namespaces, Some(group)) {
+            return Ok((pid, true));
+        }
+    }
+    Ok((clone(namespaces, None)?, false))
+}
+
+fn clone(namespaces: i32, group: Option<&File>) -> Result<libc::pid_t, Errno> {
     // libc keeps its thread's id where the kernel clears it at the end; the child's must be its own.
     let mut thread_id: *mut libc::pid_t = std::ptr::null_mut();
     // SAFETY: PR_GET_TID_ADDRESS writes one pointer.
@@ -268,6 +277,10 @@ fn clone(namespaces: i32) -> Result<libc::pid_t, Errno> {
     if known && !thread_id.is_null() {
         args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
         args.child_tid = thread_id as u64;
+    }
+    if let Some(group) = group {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = group.as_raw_fd() as u64;
     }
     args.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has a copy of this process, which has one thread, so every
