@@ -15,13 +15,18 @@ const FLAGS = ['-std=gnu11', '-O1', '-static', '-Wall', '-Wextra', '-Werror'];
 
 /** Builds programs/NAME.c, statically linked; returns the program's path. */
 export async function build(name: string, ...libraries: string[]): Promise<string> {
+  return await buildAs(name, name, ...libraries);
+}
+
+/** The same with further flags, under a name of its own. */
+export async function buildAs(as: string, name: string, ...flags: string[]): Promise<string> {
   const source = join(SOURCES, `${name}.c`);
-  const program = join(BUILT, name);
+  const program = join(BUILT, as);
   const inputs = [source, join(SOURCES, 'check.h'), import.meta.filename];
   if (newest(inputs) < newest([program])) return program;
   mkdirSync(BUILT, { recursive: true });
   const made = `${program}.${process.pid}`;
-  await promisify(execFile)('gcc', [...FLAGS, '-o', made, source, ...libraries]);
+  await promisify(execFile)('gcc', [...FLAGS, '-o', made, source, ...flags]);
   renameSync(made, program);
   return program;
 }
