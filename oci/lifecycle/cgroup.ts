@@ -19,7 +19,7 @@ export function processesIn(directories: readonly string[]): Set<number> {
   return pids;
 }
 
-/** Whether a freezer holds the group: `FROZEN` in version 1, cgroup.freeze 1 in version 2. */
+/** Whether a freezer holds the group: `FROZEN` or `FREEZING` in version 1, cgroup.freeze 1 in version 2. */
 export function isFrozen(directories: readonly string[]): boolean {
   return directories.some(
     (directory) =>

@@ -157,8 +157,7 @@ impl Elf {
                 self.segments.push(segment);
             }
             INTERPRETER => {
-                if bytes < 2
-                    || bytes > PAGE
+                if !(2..=PAGE).contains(&bytes)
                     || offset.checked_add(bytes).is_none_or(|end| end > file)
                 {
                     return Err(ElfError::Truncated);

@@ -2,6 +2,8 @@
 //! Reserving is an entry here and nothing else.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
 use pinion_abi::layout::{PAGE, USER_END, USER_START};
 
 pub const PROT_READ: u32 = 1;
@@ -151,7 +153,7 @@ impl Areas {
 
     /// Changes the protection of `start..end`, which must be covered.
     pub fn protect(&mut self, start: u64, end: u64, protection: u32) {
-        let mut changed = alloc::vec::Vec::new();
+        let mut changed = Vec::new();
         self.remove(start, end, |area| changed.push(area));
         for area in changed {
             self.insert(Area { protection, ..area });

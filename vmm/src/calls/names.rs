@@ -1,7 +1,7 @@
 //! From a path to a file.
 //!
 //! No path of the guest is handed to a call that would follow a magic link, for behind those of
-//! /proc stand the monitor's own files (guest.md 21). A path is resolved by openat2(2) with
+//! /proc stand the monitor's own files. A path is resolved by openat2(2) with
 //! RESOLVE_NO_MAGICLINKS to an O_PATH descriptor, and the call works on that; or its parent
 //! directory is, and the call takes the last name, which such calls never follow. A magic link that
 //! the guest may follow is followed by `walk`.

@@ -1,4 +1,4 @@
-//! What the guest sees of proc file systems (guest.md 21).
+//! What the guest sees of proc file systems, which lead around the wall when opened as they are.
 //!
 //! A process of the container is a monitor on the host, so what /proc/PID tells is of three kinds:
 //! true of the guest's process too, told by the guest's own truth, or a way around the wall.

@@ -1,5 +1,5 @@
 //! Resource limits: some bound the monitor as they would the program, others are answered to the
-//! guest only (guest.md 20).
+//! guest only.
 
 use std::ffi::c_uint;
 

@@ -129,7 +129,9 @@ impl Server {
 
     fn find_cpuid(&self, slot: &SlotData, args: &[u64; 6]) -> Outcome {
         let [fd, start, bytes, offset, flags, _] = *args;
-        let bytes = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?.min(SEARCHED);
+        let bytes = usize::try_from(bytes)
+            .map_err(|_| Errno::EINVAL)?
+            .min(SEARCHED);
         let mut found = Vec::new();
         search::cpuid(self.file(fd, flags)?, start, bytes, |at| {
             found.extend_from_slice(&(at as u32).to_le_bytes());

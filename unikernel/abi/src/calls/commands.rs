@@ -8,7 +8,7 @@ pub fn ioctl(command: u32) -> Option<Arg> {
     Some(match command {
         0x5401 => Arg::Out(36),                   // TCGETS
         0x5402..=0x5404 => Arg::In(36),           // TCSETS, TCSETSW, TCSETSF
-        0x5409 | 0x540a | 0x540b => Arg::Int,     // TCSBRK, TCXONC, TCFLSH
+        0x5409..=0x540b => Arg::Int,              // TCSBRK, TCXONC, TCFLSH
         0x540f | 0x5429 => Arg::Out(4),           // TIOCGPGRP, TIOCGSID
         0x5410 => Arg::In(4),                     // TIOCSPGRP
         0x5411 | 0x541b => Arg::Out(4),           // TIOCOUTQ, FIONREAD
