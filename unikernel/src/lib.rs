@@ -13,6 +13,7 @@ pub mod boot;
 pub mod channel;
 #[cfg(not(test))]
 pub mod cpuid;
+#[cfg(not(test))]
 pub mod loader;
 pub mod mm;
 pub mod patch;

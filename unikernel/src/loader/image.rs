@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use pinion_abi::boot::ProcessInfo;
 use pinion_abi::calls::machine;
+use pinion_abi::elf::{Elf, ElfError, Segment};
 use pinion_abi::layout::{selector, PAGE, PHYSICAL, USER_END};
 use pinion_abi::Errno;
 
-use super::elf::{Elf, ElfError, Segment};
 use super::stack::{self, Start};
 use crate::arch::Frame;
 use crate::boot;

@@ -3,10 +3,10 @@
 
 use alloc::vec::Vec;
 
+use pinion_abi::elf::ElfError;
 use pinion_abi::layout::PAGE;
 use pinion_abi::Errno;
 
-use super::elf::ElfError;
 use crate::boot;
 use crate::mm::space::SPACE;
 use crate::mm::user;

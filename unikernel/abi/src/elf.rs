@@ -1,10 +1,11 @@
-//! ELF files (System V ABI, elf(5)): what the headers of an x86-64 program say, checked.
+//! ELF files (System V ABI, elf(5)): what the headers of an x86-64 program say, checked. The monitor
+//! refuses by it, before a container is ready, what the kernel could not load.
 
 use alloc::vec::Vec;
 
-use pinion_abi::layout::{PAGE, USER_END, USER_START};
+use crate::layout::{PAGE, USER_END, USER_START};
 
-pub const HEADER_BYTES: usize = 64;
+const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;
 const MACHINE_X86_64: u16 = 62;
 const TYPE_FIXED: u16 = 2;
@@ -31,11 +32,11 @@ impl ElfError {
     /// One line for the user.
     pub fn text(self) -> &'static str {
         match self {
-            ElfError::NotElf => "exec format error: the program is not an ELF file",
-            ElfError::OtherMachine => "exec format error: the program is not for x86-64",
-            ElfError::NotExecutable => "exec format error: the ELF file is no executable",
-            ElfError::Truncated => "exec format error: the ELF file is truncated",
-            ElfError::BadSegment => "exec format error: a segment of the ELF file cannot be mapped",
+            ElfError::NotElf => "exec format error: not an ELF file",
+            ElfError::OtherMachine => "exec format error: not for x86-64",
+            ElfError::NotExecutable => "exec format error: no executable ELF file",
+            ElfError::Truncated => "exec format error: the file is truncated",
+            ElfError::BadSegment => "exec format error: a segment cannot be mapped",
             ElfError::NoMemory => "not enough memory to load the program",
             ElfError::NoInterpreter => "the program's interpreter (dynamic linker) was not found",
         }
