@@ -64,11 +64,7 @@ export const GLOBAL_FLAGS = {
   'log-format': { kind: 'string', value: 'text|json', summary: 'format of log records' },
   debug: { kind: 'boolean', summary: 'log debug records; the monitor prints its counters' },
   'systemd-cgroup': { kind: 'boolean', summary: 'use the systemd cgroup driver' },
-  rootless: {
-    kind: 'string',
-    value: 'true|false|auto',
-    summary: 'ignore cgroup permission errors',
-  },
+  rootless: { kind: 'string', value: 'true|false|auto', summary: 'ignored', hidden: true },
   'cgroup-manager': { kind: 'string', value: 'name', summary: 'cgroup driver: cgroupfs' },
   criu: { kind: 'string', value: 'path', summary: 'ignored', hidden: true },
   help: { kind: 'boolean', char: 'h', summary: 'show help' },

@@ -101,15 +101,7 @@ pub fn rt_sigpending(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// rt_sigtimedwait(2), rt_sigsuspend(2) and pause(2) wait for signals in the host.
-pub fn rt_sigtimedwait(_: &mut Frame) -> Result<u64, Errno> {
-    Err(Errno::ENOSYS)
-}
-
-pub fn rt_sigsuspend(_: &mut Frame) -> Result<u64, Errno> {
-    Err(Errno::ENOSYS)
-}
-
+/// pause(2) waits for signals in the host.
 pub fn pause(_: &mut Frame) -> Result<u64, Errno> {
     let slot = channel::Owned::take();
     channel::result(slot.call(machine::PAUSE, &[0; 6], true))

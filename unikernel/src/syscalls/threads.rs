@@ -28,10 +28,6 @@ pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-pub fn get_robust_list(_: &mut Frame) -> Result<u64, Errno> {
-    Err(Errno::ENOSYS)
-}
-
 pub fn sched_yield(_: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
