@@ -324,12 +324,15 @@ fn run_program(
     let rlimits = program.rlimits.map(|limit| [limit.soft, limit.hard]);
     let [soft, hard] = rlimits[libc::RLIMIT_NOFILE as usize];
     let floor = fds::private_floor();
+    let executable_path = procfs
+        .path_of(&program.executable)
+        .map_err(InitError::Executable)?;
     let service = Service::new(ServiceConfig {
         private_floor: floor,
         nofile: (soft, hard),
         proc: procfs.into_fd(),
         executable: fds::copy_private(&program.executable).map_err(InitError::Executable)?,
-        executable_path: program.path.clone(),
+        executable_path,
         arguments: program.args.clone(),
         environment: program.env.clone(),
     })?;

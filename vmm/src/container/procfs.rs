@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use super::fds;
 use super::mount_api;
 use super::rooted::{openat2, RESOLVE_BENEATH, RESOLVE_NO_XDEV};
-use crate::errno::{check_fd, Errno};
+use crate::errno::{check, check_fd, Errno};
 
 #[derive(Debug)]
 pub struct Procfs(OwnedFd);
@@ -50,6 +50,23 @@ impl Procfs {
         reopen(self.0.as_fd(), file, flags)
     }
 
+    /// The whole path of an open file, as `/proc/self/exe` has it of a program's.
+    pub fn path_of(&self, file: impl AsFd) -> Result<CString, Errno> {
+        let name = fd_name(file)?;
+        let mut path = vec![0_u8; libc::PATH_MAX as usize];
+        // SAFETY: the name is a C string; as many bytes are written as the buffer has at most.
+        let bytes = check(unsafe {
+            libc::readlinkat(
+                self.0.as_raw_fd(),
+                name.as_ptr(),
+                path.as_mut_ptr().cast(),
+                path.len(),
+            ) as i64
+        })?;
+        path.truncate(bytes as usize);
+        CString::new(path).map_err(|_| Errno(libc::EINVAL))
+    }
+
     /// Writes a file below `sys`, whose name has slashes.
     pub fn write_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
         let path = CString::new(format!("sys/{name}")).map_err(|_| Errno(libc::EINVAL))?;
@@ -67,9 +84,13 @@ impl Procfs {
 
 /// Opens the file behind an O_PATH descriptor by way of a procfs.
 pub fn reopen(procfs: BorrowedFd, file: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
-    let path = CString::new(format!("self/fd/{}", file.as_fd().as_raw_fd()))
-        .map_err(|_| Errno(libc::EINVAL))?;
+    let path = fd_name(file)?;
     let flags = flags | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
     check_fd(unsafe { libc::openat(procfs.as_raw_fd(), path.as_ptr(), flags) })
+}
+
+fn fd_name(file: impl AsFd) -> Result<CString, Errno> {
+    let fd = file.as_fd().as_raw_fd();
+    CString::new(format!("self/fd/{fd}")).map_err(|_| Errno(libc::EINVAL))
 }
