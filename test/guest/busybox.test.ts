@@ -52,7 +52,7 @@ const APPLETS: (string | string[])[] = [
   'mkdir a',
   'ln -s tree/one link',
   'ln lines hard',
-  'touch -d 2001-02-03 moved',
+  'touch -d 200102030405.06 moved',
   'chmod 640 moved',
   ['stat', '-c', '%n %s %a %F %h %Y', 'moved', 'link', 'tree', 'hard'],
   'sha256sum binary lines',

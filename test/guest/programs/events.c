@@ -54,7 +54,8 @@ static void selecting(void) {
   FD_SET(ends[0], &reading);
   SHOW(select(10, &reading, 0, 0, 0));
   OK(FD_ISSET(ends[0], &reading));
-  FD_SET(77, &reading);
+  /* Below 64: Linux looks no further than a table that small. */
+  FD_SET(50, &reading);
   SHOW(select(100, &reading, 0, 0, &(struct timeval){0, 0}));
   SHOW(select(-1, 0, 0, 0, 0));
   SHOW(select(0, 0, 0, 0, &(struct timeval){0, 5000}));

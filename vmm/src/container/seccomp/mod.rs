@@ -138,8 +138,8 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
     (
         libc::SYS_unshare,
         0,
-        Condition::WithoutBits(!(libc::CLONE_FILES as u32)),
-        "a thread with a descriptor table of its own",
+        Condition::WithoutBits(!(libc::CLONE_FILES | libc::CLONE_FS) as u32),
+        "a thread with a descriptor table, or a working directory, of its own",
     ),
     (
         libc::SYS_prctl,

@@ -1,0 +1,74 @@
+/** The same programs in a container: what they see there is what runc shows them. */
+import { copyFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeBundle } from '../bundle.ts';
+import { pinion, type Result, temporaryDirectory } from '../pinion.ts';
+import { build } from './programs.ts';
+
+const CAPABILITIES = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN', 'CAP_FOWNER', 'CAP_KILL'];
+
+let count = 0;
+
+/** Runs a program as a container's only process, its working directory an empty one. */
+async function runContained(runtime: string | undefined, program: string, name: string, env: string[]) {
+  const id = `abitests-${process.pid}-${count++}`;
+  const bundle = makeBundle({
+    args: [`./${basename(program)}`, name],
+    cwd: '/tmp',
+    env: ['PATH=/bin', ...env],
+    edit: (config) => {
+      config.linux.cgroupsPath = `/${id}`;
+      const sets = ['bounding', 'effective', 'permitted'];
+      config.process.capabilities = Object.fromEntries(sets.map((set) => [set, CAPABILITIES]));
+    },
+  });
+  copyFileSync(program, join(bundle, 'rootfs/tmp', basename(program)));
+  const args = ['run', '--bundle', bundle, id];
+  const options = { root: temporaryDirectory(), env: { PATH: '/usr/sbin:/usr/bin:/bin' } };
+  return await pinion(args, runtime ? { ...options, program: runtime } : options);
+}
+
+async function expectSame(source: string, name: string, ...env: string[]): Promise<Result> {
+  const program = await build(source);
+  const expected = await runContained('runc', program, name, env);
+  const result = await runContained(undefined, program, name, env);
+  expect(result).toEqual(expected);
+  return result;
+}
+
+test.each([
+  ['process', 'start'],
+  ['process', 'identity'],
+  ['process', 'signals'],
+  ['process', 'limits'],
+  ['process', 'attributes'],
+  ['process', 'machine'],
+  ['files', 'opening'],
+  ['files', 'linking'],
+  ['files', 'attributes'],
+  ['data', 'pipes'],
+  ['memory', 'moving'],
+  ['mapping', 'shared'],
+  ['events', 'epolling'],
+] as const)('%s: %s', async (source, name) => {
+  expect(await expectSame(source, name)).toMatchObject({ status: 0 });
+});
+
+/** The first process of a namespace does not die of signals that it sends itself. */
+test.each([1, 2, 9, 10, 15, 17, 19])('raises signal %i as process 1', async (signal) => {
+  expect(await expectSame('process', 'raising', `SIGNAL=${signal}`)).toMatchObject({ status: 0 });
+});
+
+test.each([
+  ['die', 'undefined', 132],
+  ['die', 'divide', 136],
+  ['die', 'null_read', 139],
+  ['die', 'alignment', 135],
+  ['die', 'abort_', undefined],
+  ['fault', 'write_in_large', 139],
+  ['mapping', 'past-end', 135],
+] as const)('%s: %s', async (source, name, status) => {
+  const result = await expectSame(source, name);
+  if (status !== undefined) expect(result).toMatchObject({ status });
+});
