@@ -53,7 +53,7 @@ export type PlanDeviceRule = Static<typeof PlanDeviceRule>;
 const PlanCgroup = record('Control groups, carried out in the order of the properties.', {
   create: list(Type.String(), 'Directories to make, parents first. One that exists is kept.'),
   writes: list(CgroupWrite, 'Files to write, before the process joins.'),
-  join: list(Type.String(), "Directories of the groups that the init joins."),
+  join: list(Type.String(), 'Directories of the groups that the init joins.'),
   deviceFilter: maybe(
     record('cgroup v2 only: device rules, as a BPF program.', {
       directory: text('The directory to attach it to.'),
