@@ -32,3 +32,15 @@ pub(super) fn priority(call: &mut Call) -> Outcome {
     // SAFETY: both calls take numbers only.
     Ok(unsafe { sys::call(call.number.into(), words) }?)
 }
+
+/// kill(2). A thread of the monitor is no process of the guest's: the host takes its number for the
+/// monitor's, and as it blocks signals that pid 1 of a namespace is immune to, they would kill.
+pub(super) fn kill(call: &mut Call) -> Outcome {
+    let (own, pid) = (sys::pid(), call.args.int(0));
+    let probe = [own, pid, 0, 0, 0, 0].map(sys::word);
+    // SAFETY: tgkill takes numbers only; signal 0 is none.
+    if pid > 0 && pid != own && unsafe { sys::call(libc::SYS_tgkill, probe) }.is_ok() {
+        return Err(Errno::ESRCH.into());
+    }
+    call.make()
+}

@@ -40,7 +40,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (35, pass),                        // nanosleep
     (40, pass),                        // sendfile
     (61, pass),                        // wait4
-    (62, pass),                        // kill
+    (62, processes::kill),             // kill
     (63, pass),                        // uname
     (72, descriptors::fcntl),          // fcntl
     (73, pass),                        // flock

@@ -85,4 +85,28 @@ hostile! {
             assert_eq!(child.ended, Ended::Crashed(libc::SIGSEGV));
         }
     }
+
+    fn a_thread_of_the_monitor_is_no_process_that_the_guest_can_signal() {
+        let server = server(FIRST);
+        let guest = Channel(&server);
+        // SAFETY: both calls take nothing.
+        let (own, thread) = unsafe { (libc::getpid(), || libc::syscall(libc::SYS_gettid)) };
+        let kill = |pid: i64, signal: i32| {
+            guest.ask(libc::SYS_kill as u32, &[pid as u64, signal as u64])
+        };
+        std::thread::scope(|scope| {
+            let (tell, hear) = std::sync::mpsc::channel();
+            let (done, wait) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                tell.send(thread()).unwrap();
+                let _ = wait.recv();
+            });
+            let other = hear.recv().unwrap();
+            assert_ne!(other, i64::from(own));
+            assert_eq!(kill(other, 0), -i64::from(libc::ESRCH));
+            assert_eq!(kill(other, libc::SIGHUP), -i64::from(libc::ESRCH));
+            assert_eq!(kill(own.into(), 0), 0);
+            drop(done);
+        });
+    }
 }
