@@ -65,7 +65,7 @@ pub mod per_cpu {
     /// The kernel's own variables of the vCPU.
     pub const VARIABLES: u64 = 0;
     pub const GDT: u64 = PAGE;
-    pub const GDT_BYTES: u64 = 0x50;
+    pub const GDT_BYTES: u64 = 0x80;
     pub const IDT: u64 = 2 * PAGE;
     pub const IDT_BYTES: u64 = PAGE;
     /// The task state segment with an I/O bitmap of all ports (Intel SDM 3A, 8.7 and 19.5.2).
@@ -87,6 +87,9 @@ pub mod selector {
     pub const USER_DATA: u16 = 0x2b;
     pub const USER_CODE: u16 = 0x33;
     pub const TASK: u16 = 0x40;
+    /// Its limit is the number of the CPU: the host's vDSO asks for it with `lsl` where there is no
+    /// `rdpid` (Linux's GDT_ENTRY_CPUNODE).
+    pub const CPU_NODE: u16 = 0x7b;
 }
 
 /// The first bytes of the kernel image.

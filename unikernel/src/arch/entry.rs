@@ -13,8 +13,10 @@ use pinion_abi::ports;
 use super::frame::{Frame, FRAME_BYTES};
 use super::per_cpu::{FAULT_ADDRESS, KERNEL_RSP, SCRATCH, USER_RSP};
 
-/// The flags with which the kernel runs: I/O privilege 3, nothing else.
-pub const KERNEL_FLAGS: u64 = 0x3002;
+/// The flags with which the kernel runs and programs start: interrupts on, as programs see them on
+/// Linux, though nothing ever interrupts. Ports are open by the TSS, not by I/O privilege, which a
+/// program would see and with which it could execute `cli`.
+pub const KERNEL_FLAGS: u64 = 0x202;
 /// Bytes between the exception stubs.
 pub const STUB_BYTES: u64 = 16;
 

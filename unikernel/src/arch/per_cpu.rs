@@ -50,6 +50,8 @@ pub unsafe fn fill(area: u64, exception_stubs: u64, stub_bytes: u64) {
     set(selector::KERNEL_DATA, 0x00cf_9300_0000_ffff);
     set(selector::USER_DATA, 0x00cf_f300_0000_ffff);
     set(selector::USER_CODE, 0x00af_fb00_0000_ffff);
+    // Of CPU 0, node 0.
+    set(selector::CPU_NODE, 0x0040_f500_0000_0000);
     let task = 0x8b00_0000_0000
         | (tss_base & 0xff_ffff) << 16
         | (tss_base >> 24 & 0xff) << 56

@@ -321,7 +321,7 @@ impl Runner {
         unsafe { at.cast::<[u64; 7]>().write_unaligned(frame) };
         regs.rip = self.image.header.exception;
         regs.rsp = PER_CPU + per_cpu::END;
-        regs.rflags = 0x3002;
+        regs.rflags = tables::FLAGS;
         self.vcpu.set_regs(&regs)
     }
 }

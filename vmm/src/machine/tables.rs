@@ -1,5 +1,7 @@
 //! The first page tables and registers: the vCPU starts in long mode at ring 3, with no firmware.
 
+use std::arch::x86_64::__cpuid;
+
 use pinion_abi::layout::{
     per_cpu, physical, selector, ImageHeader, GRANULE, KERNEL, PAGE, PER_CPU, PHYSICAL,
 };
@@ -15,8 +17,8 @@ const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const LEAF: u64 = PRESENT | WRITE | USER | ACCESSED_DIRTY;
 
-/// I/O privilege 3, interrupts off.
-const FLAGS: u64 = 0x3002;
+/// Those of the kernel: no I/O privilege, interrupts on.
+pub const FLAGS: u64 = 0x202;
 const GIB: u64 = 1 << 30;
 
 /// Tables in their order at [`physical::TABLES`].
@@ -128,7 +130,7 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmEr
         base: PER_CPU + per_cpu::TSS,
         limit: per_cpu::TSS_BYTES as u32 - 1,
         selector: selector::TASK,
-        type_: 11,
+        type_: if is_emulated() { 9 } else { 11 },
         present: 1,
         ..kvm_segment::default()
     };
@@ -170,6 +172,21 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmEr
         ..kvm_regs::default()
     })?;
     Ok(shared)
+}
+
+/// Whether the host runs in QEMU's own emulator. That one opens ports by a TSS only if the TSS is not
+/// marked busy (check_io in its target/i386/tcg), while processors load it marked so.
+fn is_emulated() -> bool {
+    let hypervisor = __cpuid(0x4000_0000);
+    [hypervisor.ebx, hypervisor.ecx, hypervisor.edx] == ["TCGT", "CGTC", "GTCG"].map(number)
+}
+
+/// Four letters as cpuid has them in a register.
+fn number(letters: &str) -> u32 {
+    letters
+        .bytes()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u32::from(byte))
 }
 
 /// What the guest can enable: all that the machine has but AMX, whose tiles are lost at exits.
