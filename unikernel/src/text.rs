@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::{PAGE, PHYSICAL, USER_START};
 use spin::Mutex;
 
@@ -74,7 +74,7 @@ fn find_cpuid(text: &Text) -> Vec<u32> {
     };
     let descriptor = text.descriptor.unwrap_or(0);
     let args = [descriptor, text.offset, text.bytes, to, flags, 0];
-    let found = slot.call(machine::FIND_CPUID, &args, false);
+    let found = slot.call(machine::FIND_CPUID, &args, Wait::Never);
     let count = usize::try_from(found).unwrap_or(0).min(machine::FOUND);
     // SAFETY: the answer stands in the slot's data, which have room for so many offsets.
     unsafe { core::slice::from_raw_parts((slot.address() + to) as *const u32, count) }.to_vec()

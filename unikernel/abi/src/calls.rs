@@ -121,6 +121,12 @@ pub mod machine {
     pub const CLOCK_GETTIME: u32 = 1037;
     /// `(clock, offset)`: clock_getres(2) into 16 bytes of the slot.
     pub const CLOCK_GETRES: u32 = 1038;
+    /// `(answered, deadline)`: the vCPU has nothing to run: it waits until [`crate::channel::Header`]'s
+    /// `answered` is not that any more, until the monotonic clock reaches the deadline (nanoseconds;
+    /// 0: none), or until a signal comes.
+    pub const IDLE: u32 = 1042;
+    /// `(on)`: whether threads shall be preempted: the vCPU is interrupted now and then.
+    pub const PREEMPT: u32 = 1043;
     /// `(address, bytes)`: the file mapped over these pages is unmapped; they read as zero.
     pub const UNMAP_FILE: u32 = 1040;
     /// `(fd, start, bytes, offset, flags)`: where the bytes of `cpuid` (0F A2) stand in this part of
@@ -215,10 +221,10 @@ macro_rules! for_each_call {
             32 dup (host Never [Fd])
             33 dup2 (host Never [Fd Int])
             34 pause (guest)
-            35 nanosleep (host Always [In(16) Out(16)])
+            35 nanosleep (guest)
             39 getpid (guest)
             40 sendfile (host Always [Fd Fd InOut(8) Int])
-            56 clone (refused ENOSYS "processes and threads come with their own issue")
+            56 clone (guest)
             57 fork (refused ENOSYS "processes come with their own issue")
             58 vfork (refused ENOSYS "processes come with their own issue")
             59 execve (refused ENOSYS "processes come with their own issue")
@@ -326,7 +332,7 @@ macro_rules! for_each_call {
             221 fadvise64 (host Never [Fd Int Int Int])
             228 clock_gettime (guest)
             229 clock_getres (guest)
-            230 clock_nanosleep (host Always [Int Int In(16) Out(16)])
+            230 clock_nanosleep (guest)
             231 exit_group (guest)
             232 epoll_wait (host Always [Fd OutItems(12, 2) Int Int])
             233 epoll_ctl (host Never [Fd Int Fd In(12)])
@@ -378,7 +384,7 @@ macro_rules! for_each_call {
             332 statx (host Never [DirFd Path Int Int Out(256)])
             334 rseq (refused ENOSYS "there is no preemption that a restartable sequence could see")
             425 io_uring_setup (refused ENOSYS "its rings would be a second way to the host")
-            435 clone3 (refused ENOSYS "processes and threads come with their own issue")
+            435 clone3 (guest)
             436 close_range (host Never [Int Int Int])
             437 openat2 (host Maybe [DirFd Path InLen(3) Int])
             439 faccessat2 (host Never [DirFd Path Int Int])

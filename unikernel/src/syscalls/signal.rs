@@ -7,6 +7,7 @@ use crate::arch::Frame;
 use crate::boot;
 use crate::channel;
 use crate::mm::user;
+use crate::threads::scheduler;
 use crate::signals::{self, Action, Signal, SIGNALS};
 
 /// The only size of a signal set that Linux takes.
@@ -110,12 +111,15 @@ pub fn rt_sigsuspend(_: &mut Frame) -> Result<u64, Errno> {
     Err(Errno::ENOSYS)
 }
 
+/// pause(2): only a signal ends it.
 pub fn pause(_: &mut Frame) -> Result<u64, Errno> {
-    let slot = channel::Owned::take();
-    channel::result(slot.call(machine::PAUSE, &[0; 6], true))
+    loop {
+        scheduler::prepare();
+        scheduler::block(None);
+    }
 }
 
-/// tkill(2) and tgkill(2) of the only thread are a kill(2) of the process.
+/// tkill(2) and tgkill(2): signals of a thread are signals of the process as yet.
 pub fn tkill(frame: &mut Frame) -> Result<u64, Errno> {
     send(frame.rdi, frame.rsi)
 }
@@ -128,8 +132,9 @@ fn send(thread: u64, signal: u64) -> Result<u64, Errno> {
     if thread as i32 <= 0 {
         return Err(Errno::EINVAL);
     }
-    if thread != u64::from(boot::info().process.pid) {
+    if scheduler::find(thread as u32).is_none() {
         return Err(Errno::ESRCH);
     }
-    channel::host_call(KILL, [thread, signal, 0, 0, 0, 0])
+    let process = u64::from(boot::info().process.pid);
+    channel::host_call(KILL, [process, signal, 0, 0, 0, 0])
 }
