@@ -2,7 +2,7 @@
 //! of the guest ABI, and for measuring the machine alone.
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -77,7 +77,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         nofile: (rlimits[7][0], rlimits[7][1]),
         proc: open("/proc")?,
         executable: keep(executable.as_fd().try_clone_to_owned()?)?,
-        executable_path: path.clone(),
+        executable_path: string(fs::canonicalize(program[0])?.as_os_str().as_bytes())?,
         arguments: arguments.clone(),
         environment: environment.clone(),
     })?;

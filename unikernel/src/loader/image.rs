@@ -206,7 +206,10 @@ fn map_segment(
         if segment.write && bytes <= SURELY_WRITTEN {
             memory::populate(physical, bytes);
         }
-        let backing = Backing::File { shared: false };
+        let backing = Backing::File {
+            shared: false,
+            writable: true,
+        };
         space.areas.insert(Area {
             start,
             end: file_end,

@@ -15,8 +15,9 @@ pub enum Backing {
     Anonymous,
     /// A stack that grows down into the free addresses below it (MAP_GROWSDOWN).
     Stack,
-    /// A file that the host mapped over the pages when the area was made.
-    File { shared: bool },
+    /// A file that the host mapped over the pages when the area was made. `writable`: the host lets
+    /// them be written.
+    File { shared: bool, writable: bool },
     /// The host's own pages, or the kernel's trampolines: neither unmapped nor changed by the
     /// program.
     Kernel,

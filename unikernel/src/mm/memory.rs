@@ -168,6 +168,14 @@ pub fn populate(address: u64, bytes: u64) {
     MONITOR.populate(address, bytes);
 }
 
+/// Gives the memory of these pages back to the host: they read as zero, or as their file.
+pub fn discard(address: u64, bytes: u64) {
+    if bytes > 0 {
+        // An error leaves what was there, which is what the file's pages may be.
+        let _ = channel::machine_call(machine::DISCARD, [address, bytes, 0, 0, 0]);
+    }
+}
+
 /// The top-level table of vCPU 0.
 pub fn root() -> u64 {
     ROOT.load(Ordering::Relaxed)

@@ -387,7 +387,14 @@ impl AddressSpace {
         self.clear(start, end, true)
     }
 
-    /// madvise(2) MADV_DONTNEED for private memory: the pages read as zero again.
+    /// Takes away areas whose pages somebody else frees.
+    pub fn forget(&mut self, start: u64, end: u64) {
+        self.each_leaf(start, end, |leaf| leaf.set(0));
+        self.areas.remove(start, end, |_| ());
+        arch::flush();
+    }
+
+    /// madvise(2) MADV_DONTNEED for private memory: the pages read as zero, or as the file, again.
     pub fn discard(&mut self, start: u64, end: u64) -> Result<(), Errno> {
         let mut at = start;
         while at < end {
@@ -398,8 +405,28 @@ impl AddressSpace {
             if matches!(area.backing, Backing::Anonymous | Backing::Stack) {
                 self.clear(at, to, false)?;
             }
+            if matches!(area.backing, Backing::File { shared: false, .. }) {
+                self.discard_copies(at, to)?;
+            }
             at = to;
         }
+        Ok(())
+    }
+
+    /// Gives back the copies of a file's pages that were made when they were written.
+    fn discard_copies(&mut self, start: u64, end: u64) -> Result<(), Errno> {
+        self.cut(start).ok_or(Errno::ENOMEM)?;
+        self.cut(end).ok_or(Errno::ENOMEM)?;
+        let mut run = (0, 0);
+        self.each_leaf(start, end, |leaf| {
+            let address = table::address(leaf.get());
+            if run.0 + run.1 != address {
+                memory::discard(run.0, run.1);
+                run = (address, 0);
+            }
+            run.1 += leaf.bytes;
+        });
+        memory::discard(run.0, run.1);
         Ok(())
     }
 

@@ -169,10 +169,10 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
         }
         return Ok(start);
     }
-    let start = place(&mut space, hint, bytes, flags)?;
-    map_file(
-        &mut space, start, bytes, protection, shared, descriptor, offset,
-    )?;
+    let (file, backing) = open_file(bytes, protection, shared, descriptor, offset)?;
+    let mapped = place(&mut space, hint, bytes, flags)
+        .and_then(|start| map_file(&mut space, start, bytes, protection, file, backing));
+    let start = mapped.inspect_err(|_| close_file(file, bytes))?;
     drop(space);
     if protection & PROT_EXEC != 0 {
         text::prepare(&Text {
@@ -185,30 +185,52 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(start)
 }
 
-fn map_file(
-    space: &mut AddressSpace,
-    start: u64,
+/// Has the host map a file over pages of physical memory: those, and how they may be used.
+fn open_file(
     bytes: u64,
     protection: u32,
     shared: bool,
     descriptor: u64,
     offset: u64,
-) -> Result<(), Errno> {
+) -> Result<(u64, Backing), Errno> {
     let pages = (bytes / PAGE) as usize;
     let physical = memory::allocate_file_pages(pages).ok_or(Errno::ENOMEM)?;
-    let mut flags = 0;
-    if shared {
-        flags |= machine::MAP_FILE_SHARED;
-        if protection & PROT_WRITE != 0 {
-            flags |= machine::MAP_FILE_WRITE;
+    let map = |flags| {
+        let args = [descriptor, offset, physical, bytes, flags];
+        channel::result(channel::machine_call(machine::MAP_FILE, args))
+    };
+    let result = if shared {
+        // With the right to write if the descriptor has it: mprotect(2) may ask for it later.
+        match map(machine::MAP_FILE_SHARED | machine::MAP_FILE_WRITE) {
+            Err(_) if protection & PROT_WRITE == 0 => map(machine::MAP_FILE_SHARED).map(|_| false),
+            other => other.map(|_| true),
+        }
+    } else {
+        map(0).map(|_| true)
+    };
+    match result {
+        Ok(writable) => Ok((physical, Backing::File { shared, writable })),
+        Err(error) => {
+            free_file_pages(physical, pages);
+            Err(error)
         }
     }
-    let args = [descriptor, offset, physical, bytes, flags];
-    if let Err(error) = channel::result(channel::machine_call(machine::MAP_FILE, args)) {
-        free_file_pages(physical, pages);
-        return Err(error);
-    }
-    let backing = Backing::File { shared };
+}
+
+/// Gives back what `open_file` gave.
+fn close_file(physical: u64, bytes: u64) {
+    memory::unmap_file(physical, bytes);
+    free_file_pages(physical, (bytes / PAGE) as usize);
+}
+
+fn map_file(
+    space: &mut AddressSpace,
+    start: u64,
+    bytes: u64,
+    protection: u32,
+    physical: u64,
+    backing: Backing,
+) -> Result<u64, Errno> {
     space.areas.insert(Area {
         start,
         end: start + bytes,
@@ -216,14 +238,14 @@ fn map_file(
         backing,
         faults: 0,
     });
-    if space
-        .map_physical(start, physical, pages, protection, table::FILE)
-        .is_none()
-    {
-        space.unmap(start, start + bytes)?;
-        return Err(Errno::ENOMEM);
+    let pages = (bytes / PAGE) as usize;
+    match space.map_physical(start, physical, pages, protection, table::FILE) {
+        Some(()) => Ok(start),
+        None => {
+            space.forget(start, start + bytes);
+            Err(Errno::ENOMEM)
+        }
     }
-    Ok(())
 }
 
 fn free_file_pages(physical: u64, pages: usize) {
@@ -272,9 +294,13 @@ pub fn mprotect(frame: &mut Frame) -> Result<u64, Errno> {
     if protection & PROT_WRITE != 0 {
         let mut at = start;
         while let Some(area) = space.areas.at_or_after(at).filter(|area| area.start < end) {
-            // A shared mapping made without PROT_WRITE has no such right in the host.
-            if area.backing == (Backing::File { shared: true }) && area.protection & PROT_WRITE == 0
-            {
+            if matches!(
+                area.backing,
+                Backing::File {
+                    writable: false,
+                    ..
+                }
+            ) {
                 return Err(Errno::EACCES);
             }
             at = area.end;
@@ -401,7 +427,10 @@ pub fn madvise(frame: &mut Frame) -> Result<u64, Errno> {
                 return Err(Errno::ENOMEM);
             }
         }
-        MADV_DONTNEED | MADV_FREE => space.discard(start, end)?,
+        MADV_DONTNEED | MADV_FREE => {
+            text::forget(start, end);
+            space.discard(start, end)?;
+        }
         MADV_REMOVE => return Err(Errno::EOPNOTSUPP),
         MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
             let access = if frame.rdx == MADV_POPULATE_WRITE {
@@ -442,7 +471,7 @@ pub fn msync(frame: &mut Frame) -> Result<u64, Errno> {
     while at < end {
         let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
         let stop = area.end.min(end);
-        while at < stop && area.backing == (Backing::File { shared: true }) {
+        while at < stop && matches!(area.backing, Backing::File { shared: true, .. }) {
             let (physical, bytes) = space
                 .translate(at, Access::Read)
                 .map_err(|_| Errno::ENOMEM)?;

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use pinion_abi::Errno;
 
-use super::sys::{self, Outcome};
+use super::sys::{self, Failure, Outcome};
 use super::Call;
 
 /// What is known of a published descriptor; `FREE` and `BUSY` are unpublished.
@@ -309,7 +309,7 @@ pub(super) fn fcntl(call: &mut Call) -> Outcome {
             let args = [words[0], try_it as u64, words[2], 0, 0, 0];
             // SAFETY: the third argument is the monitor's copy of a struct flock, or null.
             match unsafe { sys::call(libc::SYS_fcntl, args) } {
-                Err(Errno::EAGAIN | Errno::EACCES) => Err(super::sys::Failure::WouldBlock),
+                Err(Errno::EAGAIN | Errno::EACCES) => Err(Failure::WouldBlock),
                 other => Ok(other?),
             }
         }

@@ -35,6 +35,7 @@ use pinion_abi::Errno;
 
 pub use self::memory::{GuestMemory, SlotData};
 use self::sys::{Failure, Outcome};
+pub use self::table::HOST_CALLS;
 
 /// What a service must know of its process.
 #[derive(Debug)]

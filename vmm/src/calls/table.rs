@@ -179,6 +179,51 @@ pub(super) fn handler(number: u32) -> Option<Handler> {
     *BY_NUMBER.get(number as usize)?
 }
 
+/// Calls that the service makes of the host, beside those in [`HANDLERS`] themselves: those that it
+/// makes in their place, and its own. For the list of what the monitor may call.
+pub const HOST_CALLS: &[i64] = &[
+    libc::SYS_preadv2,
+    libc::SYS_pwritev2,
+    libc::SYS_preadv,
+    libc::SYS_pwritev,
+    libc::SYS_openat2,
+    libc::SYS_openat,
+    libc::SYS_close,
+    libc::SYS_statx,
+    libc::SYS_newfstatat,
+    libc::SYS_fstatfs,
+    libc::SYS_readlinkat,
+    libc::SYS_getdents64,
+    libc::SYS_fcntl,
+    libc::SYS_dup3,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_pselect6,
+    libc::SYS_epoll_wait,
+    libc::SYS_faccessat,
+    libc::SYS_fchmodat,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_mkdirat,
+    libc::SYS_mknodat,
+    libc::SYS_unlinkat,
+    libc::SYS_symlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_linkat,
+    libc::SYS_fchdir,
+    libc::SYS_memfd_create,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    // Credentials of the serving threads.
+    libc::SYS_prctl,
+    // A thread with a working directory of its own (`aside`).
+    libc::SYS_unshare,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+];
+
 #[cfg(test)]
 mod tests {
     use pinion_abi::calls::{Way, CALLS};

@@ -47,6 +47,7 @@ pub fn run(path: &str, test: impl FnOnce()) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    print!("{out}{err}");
     assert!(
         out.contains("1 passed"),
         "the test did not run:\n{out}\n{err}"

@@ -10,6 +10,7 @@ use pinion_abi::channel::{segments, Request, DATA, SLOT_BYTES};
 
 use super::contain::contained;
 use super::guest::{Guest, FLOOR, MEMORY_BASE, MEMORY_BYTES};
+use crate::calls::Answer;
 
 /// xorshift64*: a sequence that a seed repeats.
 struct Random(u64);
@@ -256,18 +257,11 @@ fn limit() {
         ] {
             libc::signal(signal, libc::SIG_IGN);
         }
-        let time = libc::timeval {
-            tv_sec: 0,
-            tv_usec: 3000,
-        };
-        let timer = libc::itimerval {
-            it_interval: time,
-            it_value: time,
-        };
-        assert_eq!(
-            libc::syscall(libc::SYS_setitimer, libc::ITIMER_REAL, &timer, 0),
-            0
-        );
+        let (process, thread) = (libc::getpid(), libc::syscall(libc::SYS_gettid));
+        std::thread::spawn(move || loop {
+            std::thread::sleep(Duration::from_millis(3));
+            libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGALRM);
+        });
         let limit = libc::rlimit {
             rlim_cur: 1 << 20,
             rlim_max: 1 << 20,
@@ -283,6 +277,44 @@ fn seconds() -> u64 {
         .unwrap_or(5)
 }
 
+/// Serves a hostile guest, in a process whose end says how it went.
+fn batch(seed: u64) -> (u64, u64) {
+    let guest = Guest::new();
+    limit();
+    let mut fuzzer = Fuzzer {
+        guest: &guest,
+        random: Random(seed),
+        data: DATA,
+    };
+    let (mut count, mut done) = (0, 0);
+    while count < BATCH {
+        let request = fuzzer.request();
+        if is_excluded(request.number) {
+            continue;
+        }
+        let may_block = fuzzer.random.one_in(3);
+        let begun = Instant::now();
+        let slot = guest.slot();
+        let answer = guest
+            .service
+            .serve(&guest.memory, &slot, request, may_block);
+        let took = begun.elapsed();
+        let quick = may_block || took < Duration::from_secs(2);
+        assert!(quick, "{request:x?} took {took:?}");
+        count += 1;
+        done += u64::from(matches!(answer, Answer::Result(0..)));
+        // SAFETY: numbers only.
+        let open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
+        if count % 256 == 0 {
+            let own = (FLOOR..900).filter(open).count();
+            assert_eq!(own, 3, "descriptors of the monitor, after {request:x?}");
+        }
+    }
+    (count, done)
+}
+
+const BATCH: u64 = 5000;
+
 contained! {
     fn no_request_harms_the_monitor() {
         // The test's own output, where no request finds it.
@@ -292,51 +324,42 @@ contained! {
             // SAFETY: replaces the standard streams by /dev/null.
             unsafe { libc::dup2(libc::open(c"/dev/null".as_ptr(), libc::O_RDWR), fd) };
         }
-        std::fs::create_dir("/a/d").unwrap();
-        std::fs::write("/a/f", [7; 5000]).unwrap();
-        std::os::unix::fs::symlink("d", "/a/l").unwrap();
-        let guest = Guest::new();
-        limit();
+        let say = move |text: String| {
+            // SAFETY: writes a text.
+            unsafe { libc::write(out[1], text.as_ptr().cast(), text.len()) };
+        };
+        std::panic::set_hook(Box::new(move |panic| {
+            say(format!("{panic}\n"));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(101) };
+        }));
         let seed = std::env::var("PINION_FUZZ_SEED").ok().and_then(|text| text.parse().ok());
         let time = std::time::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_nanos() as u64 | 1);
-        let seed: u64 = seed.unwrap_or(time);
-        let note = format!("PINION_FUZZ_SEED={seed}\n");
-        // SAFETY: writes a text.
-        unsafe { libc::write(out[1], note.as_ptr().cast(), note.len()) };
-        let mut fuzzer = Fuzzer { guest: &guest, random: Random(seed), data: DATA };
+        let mut random = Random(seed.unwrap_or(time));
         let end = Instant::now() + Duration::from_secs(seconds());
-        let (mut count, mut done) = (0u64, 0u64);
+        let mut batches = 0;
         while Instant::now() < end {
-            let request = fuzzer.request();
-            if is_excluded(request.number) {
-                continue;
+            let seed = if batches == 0 { random.0 } else { random.next() | 1 };
+            let _ = std::fs::remove_dir_all("/a");
+            std::fs::create_dir_all("/a/d").unwrap();
+            std::fs::write("/a/f", [7; 5000]).unwrap();
+            std::os::unix::fs::symlink("d", "/a/l").unwrap();
+            // SAFETY: this process has one thread that runs, and the child ends by _exit.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let (count, done) = batch(seed);
+                assert!(done > count / 50, "{count} requests, {done} done");
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(0) };
             }
-            let may_block = fuzzer.random.one_in(3);
-            let begun = Instant::now();
-            let answer = guest.service.serve(&guest.memory, &guest.slot(), request, may_block);
-            let took = begun.elapsed();
-            assert!(may_block || took < Duration::from_secs(2), "{request:x?} took {took:?}");
-            count += 1;
-            done += u64::from(matches!(answer, crate::calls::Answer::Result(0..)));
-            if fuzzer.random.one_in(500) {
-                // The guest starts over, or soon nothing works: what it closed is /dev/null again.
-                let args = [3, u64::MAX, 0, 0, 0, 0];
-                let request = Request { number: libc::SYS_close_range as u32, args };
-                guest.service.serve(&guest.memory, &guest.slot(), request, true);
-            }
-            if count % 256 == 0 {
-                // SAFETY: numbers only.
-                let open = |fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
-                assert!((FLOOR..FLOOR + 3).all(open), "a descriptor of the monitor is gone");
-                assert!(!(FLOOR + 8..900).any(open), "a descriptor of the monitor was left open");
-            }
+            let mut status = 0;
+            // SAFETY: waits for the child made above.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(status, 0, "PINION_FUZZ_SEED={seed} ended so");
+            batches += 1;
         }
         // SAFETY: numbers only.
-        unsafe {
-            libc::dup2(out[0], 1);
-            libc::dup2(out[1], 2);
-        }
-        eprintln!("{count} requests, {done} done");
-        assert!(count > 1000 && done > count / 20, "{count} requests, {done} done");
+        unsafe { libc::dup2(out[0], 1) };
+        say(format!("{} requests\n", batches * BATCH));
     }
 }

@@ -246,7 +246,7 @@ contained! {
         // SAFETY: ends the child made above.
         unsafe { libc::kill(child, libc::SIGKILL) };
         let args = [int(child), Arg::Out(4), int(0), Arg::Null];
-        assert_eq!(guest.call(libc::SYS_wait4, &args).result(), child.into());
+        assert_eq!(guest.call(libc::SYS_wait4, &args).result(), i64::from(child));
     }
 
     fn links_in_proc_hold_after_chroot() {

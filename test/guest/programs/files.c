@@ -1,0 +1,234 @@
+/* Files and directories by name and by descriptor. */
+#include "check.h"
+
+#include <dirent.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
+
+static void contents(const char *name) {
+  char text[256] = {0};
+  int fd = open(name, O_RDONLY);
+  ssize_t bytes = read(fd, text, 255);
+  printf("%s has %zd bytes: %s\n", name, bytes, text);
+  close(fd);
+}
+
+static int make(const char *name, const char *text) {
+  int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
+  if (write(fd, text, strlen(text)) < 0) perror(name);
+  return fd;
+}
+
+static void mode(const char *name) {
+  struct stat stat;
+  SHOW(lstat(name, &stat));
+  printf("%s: mode %o, links %ld, %ld bytes, %ld blocks\n", name, stat.st_mode, (long)stat.st_nlink,
+         S_ISDIR(stat.st_mode) ? 0 : (long)stat.st_size, S_ISDIR(stat.st_mode) ? 0 : (long)stat.st_blocks);
+}
+
+static void opening(void) {
+  umask(022);
+  SHOW(open("new", O_RDWR));
+  SHOW(open("new", O_RDWR | O_CREAT | O_EXCL, 0666));
+  SHOW(open("new", O_RDWR | O_CREAT | O_EXCL, 0666));
+  mode("new");
+  SHOW(umask(077));
+  SHOW(close(open("private", O_WRONLY | O_CREAT, 0777)));
+  mode("private");
+  SHOW(umask(0));
+  SHOW(write(3, "hello", 5));
+  SHOW(open("new", O_WRONLY | O_APPEND));
+  SHOW(lseek(4, 0, SEEK_SET));
+  SHOW(write(4, " world", 6));
+  contents("new");
+  SHOW(read(4, (char[8]){0}, 8));
+  SHOW(fcntl(4, F_GETFL) & (O_ACCMODE | O_APPEND));
+  SHOW(open("new", O_RDWR | O_TRUNC));
+  contents("new");
+  SHOW(mkdir("directory", 0750));
+  mode("directory");
+  SHOW(open("directory", O_RDWR));
+  SHOW(open("new", O_RDONLY | O_DIRECTORY));
+  SHOW(open("new/", O_RDONLY));
+  SHOW(open("new/below", O_RDONLY));
+  SHOW(symlink("new", "link"));
+  SHOW(symlink("nowhere", "dangling"));
+  SHOW(symlink("loop", "loop"));
+  SHOW(open("link", O_RDONLY | O_NOFOLLOW));
+  SHOW(open("loop", O_RDONLY));
+  SHOW(open("dangling", O_RDWR | O_CREAT | O_EXCL, 0600));
+  SHOW(close(open("dangling", O_RDWR | O_CREAT, 0600)));
+  mode("nowhere");
+  SHOW(open("directory", O_PATH | O_DIRECTORY));
+  SHOW(openat(6, "inside", O_WRONLY | O_CREAT, 0644));
+  mode("directory/inside");
+  SHOW(read(6, (char[8]){0}, 8));
+  SHOW(openat(3, "inside", O_RDONLY));
+  SHOW(openat(77, "inside", O_RDONLY));
+  SHOW(open("directory", O_TMPFILE | O_RDWR, 0600));
+  SHOW(write(8, "temporary", 9));
+  SHOW(linkat(8, "", AT_FDCWD, "kept", AT_EMPTY_PATH));
+  contents("kept");
+  SHOW(open("", O_RDONLY));
+  SHOW(open(".", O_RDWR | O_CREAT, 0600));
+  SHOW(open("/dev/null", O_WRONLY));
+  SHOW(write(9, "gone", 4));
+}
+
+static void names(void) {
+  char name[5000], path[9000];
+  memset(name, 'n', sizeof name);
+  name[255] = 0;
+  SHOW(close(open(name, O_CREAT | O_RDWR, 0600)));
+  name[255] = 'n', name[256] = 0;
+  SHOW(open(name, O_CREAT | O_RDWR, 0600));
+  for (int i = 0; i < 4094; i += 2) memcpy(path + i, "./", 2);
+  strcpy(path + 4094, ".");
+  SHOW(open(path, O_RDONLY) > 0);
+  strcpy(path + 4094, "..");
+  SHOW(open(path, O_RDONLY));
+  SHOW(mkdir("deep", 0700));
+  name[200] = 0;
+  for (int i = 0; i < 30; i++) {
+    if (mkdir(name, 0700) || chdir(name)) perror("deeper");
+  }
+  OK(syscall(SYS_getcwd, path, sizeof path) > 6000);
+  SHOW(syscall(SYS_getcwd, path, 4096));
+  SHOW(close(open("file", O_CREAT | O_RDWR, 0600)));
+  mode("file");
+  SHOW(chdir("/"));
+  OK(getcwd(path, 2) && !strcmp(path, "/"));
+  SHOW(syscall(SYS_getcwd, path, 1));
+  SHOW(chdir("/nowhere"));
+  SHOW(chdir("/dev/null"));
+  int fd = open("/usr", O_RDONLY | O_DIRECTORY);
+  SHOW(fchdir(fd));
+  OK(getcwd(path, sizeof path) && !strcmp(path, "/usr"));
+  SHOW(fchdir(99));
+}
+
+static void linking(void) {
+  close(make("a", "one"));
+  SHOW(link("a", "b"));
+  SHOW(link("a", "b"));
+  SHOW(link("nowhere", "c"));
+  mode("b");
+  SHOW(rename("a", "b"));
+  mode("a");
+  SHOW(unlink("a"));
+  close(make("c", "three"));
+  SHOW(rename("c", "d"));
+  SHOW(renameat2(AT_FDCWD, "b", AT_FDCWD, "d", RENAME_NOREPLACE));
+  SHOW(renameat2(AT_FDCWD, "b", AT_FDCWD, "d", RENAME_EXCHANGE));
+  contents("b");
+  contents("d");
+  SHOW(renameat2(AT_FDCWD, "b", AT_FDCWD, "d", 0xff));
+  SHOW(mkdir("full", 0755) + mkdir("empty", 0755) + mkdir("full/below", 0755));
+  SHOW(rename("empty", "full"));
+  SHOW(rename("full", "full/below/inside"));
+  SHOW(rename("full", "empty"));
+  SHOW(rename("d", "empty"));
+  SHOW(rmdir("empty"));
+  SHOW(unlinkat(AT_FDCWD, "empty/below", AT_REMOVEDIR));
+  SHOW(unlink("empty"));
+  SHOW(rmdir("empty"));
+  SHOW(rmdir("d"));
+  SHOW(rmdir("."));
+  SHOW(symlink("d", "s"));
+  char text[16] = {0};
+  SHOW(readlink("s", text, 15));
+  SHOW(readlink("s", text, 0));
+  SHOW(readlink("d", text, 15));
+  SHOW(readlinkat(AT_FDCWD, "s", text, 1));
+  puts(text);
+  SHOW(link("s", "t"));
+  mode("t");
+  SHOW(linkat(AT_FDCWD, "s", AT_FDCWD, "u", AT_SYMLINK_FOLLOW));
+  mode("u");
+  SHOW(mknod("pipe", S_IFIFO | 0640, 0));
+  mode("pipe");
+  SHOW(unlink("nowhere"));
+  SHOW(unlink("d/"));
+}
+
+static void attributes(void) {
+  struct stat stat;
+  int fd = make("file", "0123456789");
+  SHOW(chmod("file", 04711));
+  mode("file");
+  SHOW(fchmod(fd, 0600));
+  SHOW(chmod("nowhere", 0600));
+  SHOW(chown("file", 1234, 5678));
+  SHOW(fstat(fd, &stat));
+  SHOW(stat.st_uid);
+  SHOW(stat.st_gid);
+  SHOW(fchown(fd, -1, 9));
+  SHOW(fstat(fd, &stat));
+  SHOW(stat.st_uid + stat.st_gid);
+  SHOW(utimensat(AT_FDCWD, "file", (struct timespec[2]){{1000, 5}, {2000, 999999999}}, 0));
+  SHOW(fstat(fd, &stat));
+  printf("%ld.%09ld %ld.%09ld\n", stat.st_atim.tv_sec, stat.st_atim.tv_nsec, stat.st_mtim.tv_sec, stat.st_mtim.tv_nsec);
+  SHOW(utimensat(AT_FDCWD, "file", (struct timespec[2]){{0, UTIME_OMIT}, {5, 0}}, 0));
+  SHOW(futimens(fd, (struct timespec[2]){{0, 1000000000}, {5, 0}}));
+  SHOW(fstat(fd, &stat));
+  printf("%ld %ld\n", stat.st_atim.tv_sec, stat.st_mtim.tv_sec);
+  SHOW(access("file", R_OK | W_OK));
+  SHOW(access("file", X_OK));
+  SHOW(access("nowhere", F_OK));
+  SHOW(faccessat(AT_FDCWD, "file", R_OK, AT_EACCESS));
+  SHOW(truncate("file", 5));
+  SHOW(ftruncate(fd, 10000));
+  mode("file");
+  SHOW(ftruncate(fd, -1));
+  SHOW(truncate(".", 1));
+  struct statx extended;
+  SHOW(statx(AT_FDCWD, "file", 0, STATX_BASIC_STATS, &extended));
+  printf("%o %llu %u\n", extended.stx_mode, extended.stx_size, extended.stx_uid);
+  SHOW(fstatat(fd, "", &stat, AT_EMPTY_PATH));
+  SHOW(stat.st_size);
+  SHOW(fstatat(AT_FDCWD, "file", &stat, 0x40000000));
+  struct statfs file_system, same;
+  SHOW(statfs("file", &file_system) + fstatfs(fd, &same));
+  OK(file_system.f_type == same.f_type && file_system.f_bsize == same.f_bsize && file_system.f_blocks == same.f_blocks);
+  printf("%lx %ld\n", (long)file_system.f_type, (long)file_system.f_namelen);
+  char value[16] = {0};
+  SHOW(setxattr("file", "user.colour", "green", 5, 0));
+  SHOW(setxattr("file", "user.colour", "green", 5, XATTR_CREATE));
+  SHOW(getxattr("file", "user.colour", value, 16));
+  SHOW(fgetxattr(fd, "user.colour", value, 0));
+  SHOW(fgetxattr(fd, "user.colour", value, 2));
+  SHOW(getxattr("file", "user.shape", value, 16));
+  SHOW(listxattr("file", value, 16));
+  puts(value);
+  SHOW(removexattr("file", "user.colour"));
+}
+
+/* A directory with a thousand entries, read in pieces. */
+static void directory(void) {
+  char name[32];
+  long sum = 0, count = 0, types = 0;
+  mkdir("many", 0755);
+  for (int i = 0; i < 1000; i++) {
+    sprintf(name, "many/entry-%d", i);
+    close(open(name, O_CREAT | O_WRONLY, 0600));
+  }
+  DIR *all = opendir("many");
+  for (struct dirent *entry; (entry = readdir(all)); count++) {
+    sum += entry->d_name[0] == 'e' ? atoi(entry->d_name + 6) : 0;
+    types += entry->d_type == DT_REG;
+  }
+  printf("%ld entries, %ld files, sum %ld\n", count, types, sum);
+  rewinddir(all);
+  OK(readdir(all) != 0);
+  int fd = open("many", O_RDONLY);
+  SHOW(syscall(SYS_getdents64, fd, name, 10));
+  SHOW(syscall(SYS_getdents64, 0, name, 32));
+  SHOW(syscall(SYS_getdents64, 99, name, 32));
+  char large[100000];
+  long total = 0, bytes;
+  while ((bytes = syscall(SYS_getdents64, fd, large, sizeof large)) > 0) total += bytes;
+  SHOW(total);
+}
+
+TESTS({"opening", opening}, {"names", names}, {"linking", linking}, {"attributes", attributes}, {"directory", directory})
