@@ -8,9 +8,9 @@ use alloc::string::String;
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
 use pinion_abi::layout::{physical, ImageHeader, IMAGE_MAGIC, PER_CPU, PHYSICAL};
 
+use crate::arch::switch::Extended;
 use crate::arch::{self, entry, per_cpu, Frame};
 use crate::channel;
-use crate::arch::switch::Extended;
 use crate::loader;
 use crate::mm::memory;
 use crate::threads::{scheduler, Thread};
@@ -77,7 +77,10 @@ pub extern "C" fn start() -> ! {
         memory::start(info.memory_bytes, info.memory_limit);
     }
     if !Extended::fits() {
-        panic!("the processor's extended state takes {} bytes", Extended::bytes());
+        panic!(
+            "the processor's extended state takes {} bytes",
+            Extended::bytes()
+        );
     }
     let Some(first) = Thread::first(info.process.pid) else {
         panic!("no memory for the first thread");

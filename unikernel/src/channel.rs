@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
-use pinion_abi::channel::{state, Header, APART, Slot, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::channel::{state, Header, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::{physical, PHYSICAL};
 use pinion_abi::Errno;
 use spin::Mutex;
@@ -178,7 +178,9 @@ pub fn collect() -> bool {
     }
     let done: Vec<Arc<Thread>> = {
         let waiting = WAITING.lock();
-        let done = waiting.iter().filter(|(index, _)| Owned::peek(*index) == state::DONE);
+        let done = waiting
+            .iter()
+            .filter(|(index, _)| Owned::peek(*index) == state::DONE);
         done.map(|(_, thread)| Arc::clone(thread)).collect()
     };
     done.iter().for_each(|thread| {
@@ -193,9 +195,10 @@ pub fn should_give_way() -> bool {
     preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
 }
 
-/// Tells how many threads wait for the vCPU.
-pub fn set_ready(count: usize) {
-    header().ready.store(count as u32, Ordering::Relaxed);
+/// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.
+pub fn set_waiting(ready: usize, deadline: u64) {
+    header().ready.store(ready as u32, Ordering::Relaxed);
+    header().deadline.store(deadline, Ordering::Relaxed);
 }
 
 /// Leaves the guest until something is answered apart, or until the deadline.
@@ -206,7 +209,9 @@ pub fn idle(deadline: u64) {
     // The vCPU's own thread waits: there is nothing else for it to do.
     slot.fill(machine::IDLE, &args);
     while slot.state() != state::DONE {
-        header().direct.store(slot.index as u32 + 1, Ordering::Relaxed);
+        header()
+            .direct
+            .store(slot.index as u32 + 1, Ordering::Relaxed);
         // SAFETY: as in `Owned::wait`.
         unsafe { entry::out_serve() };
     }

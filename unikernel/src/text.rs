@@ -14,6 +14,7 @@ use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ};
 use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::{memory, table};
 use crate::patch::{self, Kind, Site, TrampolineRegion};
+use crate::threads::scheduler;
 
 /// Text up to this size is searched for `cpuid` when it is mapped: as much as the monitor makes
 /// present at once.
@@ -100,6 +101,8 @@ pub fn trapped(back: u64) -> u64 {
         return back;
     }
     if try_patch(at) {
+        // Threads that stand inside the patch go on in the trampoline.
+        scheduler::each_frame(|frame| frame.rip = relocated(frame.rip));
         return relocated(back);
     }
     let mut refused = REFUSED.lock();

@@ -41,7 +41,10 @@ pub struct Header {
     pub preempt: AtomicU32,
     /// How many threads wait for the vCPU. Written by the guest: while it is 0 nothing is preempted.
     pub ready: AtomicU32,
-    _pad3: [u32; 13],
+    /// When the first of the waiting threads shall go on (nanoseconds of the monotonic clock; 0: none
+    /// waits for a time). Written by the guest.
+    pub deadline: AtomicU64,
+    _pad3: [u32; 10],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
 }

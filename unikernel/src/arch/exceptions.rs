@@ -52,6 +52,9 @@ pub extern "C" fn exception(frame: &mut Frame) {
     if KERNEL_CODE.contains(&frame.rip) {
         return in_kernel(frame, address);
     }
+    if frame.original == vector::PREEMPT {
+        return scheduler::give_way();
+    }
     if frame.original == BREAKPOINT {
         // A jump into the padding of a patch, which stands for an instruction that was moved.
         let at = frame.rip - 1;

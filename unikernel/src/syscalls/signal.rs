@@ -7,8 +7,8 @@ use crate::arch::Frame;
 use crate::boot;
 use crate::channel;
 use crate::mm::user;
-use crate::threads::scheduler;
 use crate::signals::{self, Action, Signal, SIGNALS};
+use crate::threads::scheduler;
 
 /// The only size of a signal set that Linux takes.
 const SET_BYTES: u64 = 8;

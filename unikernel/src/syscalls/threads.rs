@@ -30,7 +30,16 @@ struct Clone {
 
 pub fn clone(frame: &mut Frame) -> Result<u64, Errno> {
     let [flags, stack, parent_tid, child_tid, tls, _] = frame.args();
-    make(frame, &Clone { flags, stack, parent_tid, child_tid, tls })
+    make(
+        frame,
+        &Clone {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+        },
+    )
 }
 
 pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
@@ -42,7 +51,16 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
     let [flags, _pidfd, child_tid, parent_tid, _signal, stack, stack_bytes, tls]: [u64; 8] =
         user::read(frame.rdi)?;
     let stack = stack.checked_add(stack_bytes).ok_or(Errno::EINVAL)?;
-    make(frame, &Clone { flags, stack, parent_tid, child_tid, tls })
+    make(
+        frame,
+        &Clone {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+        },
+    )
 }
 
 fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
@@ -56,7 +74,11 @@ fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.stack != 0 {
         child.rsp = clone.stack;
     }
-    let fs_base = if clone.flags & CLONE_SETTLS != 0 { clone.tls } else { arch::fs_base() };
+    let fs_base = if clone.flags & CLONE_SETTLS != 0 {
+        clone.tls
+    } else {
+        arch::fs_base()
+    };
     if fs_base >= USER_END {
         return Err(Errno::EPERM);
     }
@@ -68,7 +90,9 @@ fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
         user::write(clone.child_tid, &thread.id)?;
     }
     if clone.flags & CLONE_CHILD_CLEARTID != 0 {
-        thread.clear_child_tid.store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
+        thread
+            .clear_child_tid
+            .store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
     }
     let id = thread.id;
     scheduler::add(thread);
@@ -133,7 +157,9 @@ pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
 
 pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
     let thread = current();
-    thread.clear_child_tid.store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    thread
+        .clear_child_tid
+        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
     Ok(u64::from(thread.id))
 }
 
@@ -144,17 +170,23 @@ pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     if frame.rsi != ROBUST_BYTES {
         return Err(Errno::EINVAL);
     }
-    current().robust_list.store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    current()
+        .robust_list
+        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
     Ok(0)
 }
 
 pub fn get_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     let [id, list, bytes, ..] = frame.args();
     let head = match id as u32 {
-        0 => current().robust_list.load(core::sync::atomic::Ordering::Relaxed),
+        0 => current()
+            .robust_list
+            .load(core::sync::atomic::Ordering::Relaxed),
         id => {
             let thread = scheduler::find(id).ok_or(Errno::ESRCH)?;
-            thread.robust_list.load(core::sync::atomic::Ordering::Relaxed)
+            thread
+                .robust_list
+                .load(core::sync::atomic::Ordering::Relaxed)
         }
     };
     user::write(list, &head)?;

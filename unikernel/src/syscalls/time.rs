@@ -72,7 +72,11 @@ pub fn monotonic() -> u64 {
 
 fn nanoseconds([seconds, nanoseconds]: [i64; 2]) -> Option<u64> {
     let valid = seconds >= 0 && (0..NANOSECONDS as i64).contains(&nanoseconds);
-    valid.then(|| (seconds as u64).saturating_mul(NANOSECONDS).saturating_add(nanoseconds as u64))
+    valid.then(|| {
+        (seconds as u64)
+            .saturating_mul(NANOSECONDS)
+            .saturating_add(nanoseconds as u64)
+    })
 }
 
 /// The deadline, by the monotonic clock, of a time that a call was given.

@@ -65,7 +65,10 @@ impl Thread {
         Some(Arc::new(Thread {
             id,
             stack,
-            context: UnsafeCell::new(Context { stack: 0, extended: &mut *extended }),
+            context: UnsafeCell::new(Context {
+                stack: 0,
+                extended: &mut *extended,
+            }),
             _extended: extended,
             fs_base: AtomicU64::new(fs_base),
             gs_base: AtomicU64::new(0),

@@ -13,7 +13,7 @@ use spin::Mutex;
 use super::{current, Thread};
 use crate::arch::per_cpu::variables;
 use crate::arch::switch::switch_context;
-use crate::arch;
+use crate::arch::{self, Frame};
 use crate::channel;
 use crate::syscalls::time;
 
@@ -29,6 +29,20 @@ struct Scheduler {
     deadlines: BTreeMap<(u64, u32), Arc<Thread>>,
     /// Those that have ended: the last one may still stand on its stack.
     ended: Vec<Arc<Thread>>,
+}
+
+impl Scheduler {
+    /// When the first deadline is; 0: there is none.
+    fn deadline(&self) -> u64 {
+        self.deadlines
+            .first_key_value()
+            .map_or(0, |((deadline, _), _)| *deadline)
+    }
+
+    /// Tells the monitor who waits, so that it kicks the vCPU when one shall run.
+    fn tell(&self) {
+        channel::set_waiting(self.ready.len(), self.deadline());
+    }
 }
 
 static SCHEDULER: Mutex<Scheduler> = Mutex::new(Scheduler {
@@ -57,6 +71,21 @@ pub fn find(id: u32) -> Option<Arc<Thread>> {
     SCHEDULER.lock().threads.get(&id).cloned()
 }
 
+/// The registers with which each other thread goes back to the program.
+pub fn each_frame(mut each: impl FnMut(&mut Frame)) {
+    let scheduler = SCHEDULER.lock();
+    let others = scheduler
+        .threads
+        .values()
+        .filter(|thread| thread.id != current().id);
+    for thread in others {
+        let at = thread.stack_top() - size_of::<Frame>() as u64;
+        // SAFETY: every entry of the program into the kernel leaves its frame at the stack's end,
+        // and the thread is not running.
+        each(unsafe { &mut *(at as *mut Frame) });
+    }
+}
+
 /// Adds a new thread and makes it ready.
 pub fn add(thread: Arc<Thread>) {
     let alone = {
@@ -74,7 +103,7 @@ pub fn add(thread: Arc<Thread>) {
 fn make_ready(thread: Arc<Thread>) {
     let mut scheduler = SCHEDULER.lock();
     scheduler.ready.push_back(thread);
-    channel::set_ready(scheduler.ready.len());
+    scheduler.tell();
 }
 
 /// The thread waits from now on. The caller then tells who shall wake it, and calls [`block`]; a
@@ -176,7 +205,7 @@ fn switch_away() {
         let next = {
             let mut scheduler = SCHEDULER.lock();
             let next = scheduler.ready.pop_front();
-            channel::set_ready(scheduler.ready.len());
+            scheduler.tell();
             next
         };
         if let Some(next) = next {
@@ -251,10 +280,7 @@ fn idle() {
         }
         spin_loop();
     }
-    let deadline = match SCHEDULER.lock().deadlines.first_key_value() {
-        Some(((deadline, _), _)) => *deadline,
-        None => 0,
-    };
+    let deadline = SCHEDULER.lock().deadline();
     channel::idle(deadline);
     channel::collect();
 }

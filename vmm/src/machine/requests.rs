@@ -67,6 +67,16 @@ impl Server {
                 signals::block(a)
             }
             PENDING => Ok(signals::pending() as i64),
+            IDLE if !may_block => return Answer::WouldBlock,
+            IDLE => {
+                self.idle(a, b);
+                Ok(0)
+            }
+            PREEMPT => {
+                self.ticking.store(a != 0, Ordering::Relaxed);
+                self.ticker.set(a != 0);
+                Ok(0)
+            }
             PAUSE if !may_block => return Answer::WouldBlock,
             PAUSE => signals::pause(),
             SET_NOFILE => {
@@ -151,7 +161,9 @@ impl Server {
 
     fn find_cpuid(&self, slot: &SlotData, args: &[u64; 6]) -> Outcome {
         let [fd, start, bytes, offset, flags, _] = *args;
-        let bytes = usize::try_from(bytes).map_err(|_| Errno::EINVAL)?.min(SEARCHED);
+        let bytes = usize::try_from(bytes)
+            .map_err(|_| Errno::EINVAL)?
+            .min(SEARCHED);
         let mut found = Vec::new();
         search::cpuid(self.file(fd, flags)?, start, bytes, |at| {
             found.extend_from_slice(&(at as u32).to_le_bytes());

@@ -42,7 +42,11 @@ fn read_at(file: BorrowedFd, to: &mut [u8], offset: u64) -> Result<usize, Errno>
     // SAFETY: pread(2) writes at most the buffer's length.
     let read = unsafe { libc::pread(file.as_raw_fd(), to.as_mut_ptr().cast(), to.len(), offset) };
     match read {
-        -1 => Err(Errno(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))),
+        -1 => Err(Errno(
+            io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO),
+        )),
         read => Ok(read as usize),
     }
 }
