@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use crate::calls::{Service, ServiceConfig};
-use crate::container::fds;
+use crate::container::{fds, signals};
 use crate::exit::end_as;
 use crate::machine::{Guest, Machine};
 
@@ -50,6 +50,7 @@ fn rlimits() -> [[u64; 2]; 16] {
 }
 
 fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    signals::reset();
     let mut rlimits = rlimits();
     fds::raise_limit().map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
     let kvm = File::options().read(true).write(true).open("/dev/kvm");

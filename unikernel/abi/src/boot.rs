@@ -16,7 +16,7 @@ pub struct BootInfo {
     pub kernel_bytes: u64,
     /// Ticks of the time-stamp counter in a second.
     pub tsc_hz: u64,
-    /// Bytes of the host's [vvar] and [vdso] pages at [`crate::layout::VDSO_PHYSICAL`]; 0: none.
+    /// Bytes of the host's vvar and vdso pages at [`crate::layout::VDSO_PHYSICAL`]; 0: none.
     pub vdso_bytes: u64,
     /// Where the vDSO's ELF image begins in them.
     pub vdso_image: u64,

@@ -9,6 +9,8 @@
 //!
 //! A number without a row is ENOSYS and counted.
 
+pub mod machine;
+
 use crate::errno::Errno;
 
 /// How the kernel passes one argument to the monitor, and what the monitor checks of it.
@@ -86,69 +88,6 @@ pub const MAX_DATA: u32 = 16 << 10;
 /// Linux's PATH_MAX, the final zero byte included.
 pub const PATH_MAX: u32 = 4096;
 
-/// Requests to the machine itself; their numbers follow Linux's.
-pub mod machine {
-    /// `(bytes)`: guest-physical memory grows to that many bytes. Returns the new size.
-    pub const GROW: u32 = 1024;
-    /// `(address, bytes)`: give these guest-physical pages memory now, zeroed if they had none.
-    pub const POPULATE: u32 = 1025;
-    /// `(address, bytes)`: the memory of these pages goes back to the host; they read as zero.
-    pub const DISCARD: u32 = 1026;
-    /// `(fd, offset, address, bytes, flags)`: map a file over these guest-physical pages. Flags:
-    /// [`MAP_FILE_SHARED`], [`MAP_FILE_WRITE`], [`MAP_FILE_EXECUTABLE`].
-    pub const MAP_FILE: u32 = 1027;
-    /// `(code)`: the process ends with exit_group(code). Not answered.
-    pub const EXIT: u32 = 1028;
-    /// `(signal)`: the process dies of a signal that the kernel found (a fault). Not answered.
-    pub const EXIT_SIGNAL: u32 = 1029;
-    /// `(offset, bytes)`: a text in the slot's data for the monitor's log.
-    pub const LOG: u32 = 1030;
-    /// `(address, bytes)`: give these pages large pages in the host (MADV_HUGEPAGE).
-    pub const LARGE: u32 = 1031;
-    /// `(signal, disposition)`: what the host shall do with a signal of that number:
-    /// [`DISPOSITION_DEFAULT`], `_IGNORE`, or `_HANDLE` (the monitor keeps it for the kernel).
-    pub const DISPOSITION: u32 = 1032;
-
-    /// `(set)`: the signals that the process blocks from now on (sigprocmask(2)'s mask).
-    pub const BLOCK: u32 = 1033;
-    /// `()`: the set of signals that are pending in the host.
-    pub const PENDING: u32 = 1034;
-    /// `()`: waits for a signal (pause(2)); EINTR.
-    pub const PAUSE: u32 = 1035;
-    /// `(soft, hard)`: the program's RLIMIT_NOFILE, which the monitor enforces.
-    pub const SET_NOFILE: u32 = 1036;
-    /// `(clock, offset)`: clock_gettime(2) into 16 bytes of the slot.
-    pub const CLOCK_GETTIME: u32 = 1037;
-    /// `(clock, offset)`: clock_getres(2) into 16 bytes of the slot.
-    pub const CLOCK_GETRES: u32 = 1038;
-    /// `(answered, deadline)`: the vCPU has nothing to run: it waits until [`crate::channel::Header`]'s
-    /// `answered` is not that any more, until the monotonic clock reaches the deadline (nanoseconds;
-    /// 0: none), or until a signal comes.
-    pub const IDLE: u32 = 1042;
-    /// `(on)`: whether threads shall be preempted: the vCPU is interrupted now and then.
-    pub const PREEMPT: u32 = 1043;
-    /// `(address, bytes)`: the file mapped over these pages is unmapped; they read as zero.
-    pub const UNMAP_FILE: u32 = 1040;
-    /// `(fd, start, bytes, offset, flags)`: where the bytes of `cpuid` (0F A2) stand in this part of
-    /// a file, from `start`: up to [`FOUND`] offsets of 4 bytes, in order, into the slot. Returns how
-    /// many. Flags: [`MAP_FILE_EXECUTABLE`].
-    pub const FIND_CPUID: u32 = 1041;
-    pub const FOUND: usize = 1024;
-    /// `(address, bytes)`: msync(2) with MS_SYNC of pages over which a file is mapped.
-    pub const SYNC: u32 = 1039;
-
-    pub const DISPOSITION_DEFAULT: u64 = 0;
-    pub const DISPOSITION_IGNORE: u64 = 1;
-    pub const DISPOSITION_HANDLE: u64 = 2;
-
-    /// Stores go to the file (MAP_SHARED), not to a private copy.
-    pub const MAP_FILE_SHARED: u64 = 1;
-    /// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it.
-    pub const MAP_FILE_WRITE: u64 = 2;
-    /// `fd` is ignored: the program's own file, which the kernel has no descriptor of.
-    pub const MAP_FILE_EXECUTABLE: u64 = 4;
-}
-
 /// What ioctl(2)'s third argument is for a command that the guest may use (ioctl_list(2),
 /// asm-generic/ioctls.h); `None`: ENOTTY, and the monitor does not make the call.
 pub fn ioctl(command: u32) -> Option<Arg> {
@@ -225,9 +164,9 @@ macro_rules! for_each_call {
             39 getpid (guest)
             40 sendfile (host Always [Fd Fd InOut(8) Int])
             56 clone (guest)
-            57 fork (refused ENOSYS "processes come with their own issue")
-            58 vfork (refused ENOSYS "processes come with their own issue")
-            59 execve (refused ENOSYS "processes come with their own issue")
+            57 fork (refused ENOSYS "processes are not supported yet")
+            58 vfork (refused ENOSYS "processes are not supported yet")
+            59 execve (refused ENOSYS "processes are not supported yet")
             60 exit (guest)
             61 wait4 (host Always [Int Out(4) Int Out(144)])
             62 kill (host Never [Int Int])
@@ -376,13 +315,13 @@ macro_rules! for_each_call {
             316 renameat2 (host Never [DirFd Path DirFd Path Int])
             318 getrandom (host Never [BufferOut(1) Int Int])
             319 memfd_create (host Never [Path Int])
-            322 execveat (refused ENOSYS "processes come with their own issue")
+            322 execveat (refused ENOSYS "processes are not supported yet")
             324 membarrier (guest)
             326 copy_file_range (host Never [Fd InOut(8) Fd InOut(8) Int Int])
             327 preadv2 (host Maybe [Fd VectorOut(2) Int Int Int Int])
             328 pwritev2 (host Maybe [Fd VectorIn(2) Int Int Int Int])
             332 statx (host Never [DirFd Path Int Int Out(256)])
-            334 rseq (refused ENOSYS "there is no preemption that a restartable sequence could see")
+            334 rseq (refused ENOSYS "critical sections that were preempted are not restarted yet")
             425 io_uring_setup (refused ENOSYS "its rings would be a second way to the host")
             435 clone3 (guest)
             436 close_range (host Never [Int Int Int])

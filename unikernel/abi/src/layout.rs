@@ -23,7 +23,7 @@ pub const KERNEL: u64 = 0x7f80_0000_0000;
 pub const PHYSICAL: u64 = 0x7fc0_0000_0000;
 
 /// Guest-physical addresses that the monitor fills before the first instruction. Everything below
-/// [`BOOT_END`] is anonymous memory for ever: no file is mapped over it.
+/// [`physical::BOOT_END`] is anonymous memory for ever: no file is mapped over it.
 pub mod physical {
     use super::{GRANULE, PAGE};
 
@@ -40,7 +40,7 @@ pub mod physical {
     /// Bytes for strings: what Linux allows for arguments and environment on an 8 MiB stack is
     /// 2 MiB, but this must fit the first granule.
     pub const STRINGS_BYTES: u64 = 512 << 10;
-    /// The per-vCPU area of vCPU 0: see [`crate::boot::PerCpuPages`].
+    /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
     pub const PER_CPU: u64 = STRINGS + STRINGS_BYTES;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
@@ -54,7 +54,7 @@ pub mod physical {
     const _: () = assert!(PER_CPU + PER_CPU_BYTES <= GRANULE);
 }
 
-/// Where the host's [vvar] and [vdso] pages are in guest-physical memory: in a slot of their own,
+/// Where the host's vvar and vdso pages are in guest-physical memory: in a slot of their own,
 /// read-only, above all memory that can be given out.
 pub const VDSO_PHYSICAL: u64 = 1 << 38;
 

@@ -5,5 +5,3 @@
 pub const SERVE: u16 = 0x10;
 /// The kernel cannot go on: a message stands in the boot information's `panic` field.
 pub const PANIC: u16 = 0x11;
-/// An exception that the kernel has no way to handle (a fault in its own stubs).
-pub const FAULT: u16 = 0x12;

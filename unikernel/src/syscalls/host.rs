@@ -9,6 +9,11 @@ use crate::channel::{self, Owned};
 use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
 
+const PIPE: u32 = 22;
+const PIPE2: u32 = 293;
+const PSELECT6: u32 = 270;
+const PPOLL: u32 = 271;
+
 /// The most items of an iovec array (UIO_MAXIOV).
 const MAX_VECTOR: u64 = 1024;
 /// The most bytes of one read or write (MAX_RW_COUNT).
@@ -29,6 +34,8 @@ enum Valid {
     All,
     /// As many items of this size as the call returned.
     Items(u64),
+    /// All, but no error if the memory is read-only.
+    Hint,
 }
 
 /// The data area of a slot while a request is built.
@@ -157,6 +164,10 @@ impl Data {
             if bytes > i64::MAX as u64 {
                 return Err(Errno::EINVAL);
             }
+            // All addresses are looked at before the first byte moves (access_ok).
+            if base.checked_add(bytes).is_none_or(|end| end > USER_END) {
+                return Err(Errno::EFAULT);
+            }
             let bytes = bytes.min(MAX_BYTES - total);
             let taken = match self.segments(offset, &mut count, base, bytes, access) {
                 Err(_) if total > 0 => break,
@@ -249,6 +260,26 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     for (index, kind) in kinds.iter().enumerate() {
         passed[index] = data.argument(index, *kind, &mut args)?;
     }
+    match number {
+        // What is left of the timeout is told if it can be (poll_select_finish).
+        PSELECT6 | PPOLL => {
+            let timeout = if number == PPOLL { 2 } else { 4 };
+            if let Some(output) = &mut data.outputs[timeout] {
+                output.valid = Valid::Hint;
+            }
+        }
+        // Descriptors that the program is not told of would stay for ever.
+        PIPE | PIPE2 => {
+            let mut space = SPACE.lock();
+            for at in [args[0], args[0].wrapping_add(7)] {
+                let writable = at < USER_END && space.translate(at, Access::Write).is_ok();
+                if !writable {
+                    return Err(Errno::EFAULT);
+                }
+            }
+        }
+        _ => {}
+    }
     // Lengths that were clamped go along clamped.
     for (index, kind) in kinds.iter().enumerate() {
         if let Arg::OutLen(at) | Arg::OutItems(_, at) = kind {
@@ -260,17 +291,23 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {
         let bytes = match output.valid {
-            Valid::All if value >= 0 || value == interrupted => output.bytes,
+            Valid::All | Valid::Hint if value >= 0 || value == interrupted => output.bytes,
             Valid::Items(size) if value > 0 => (value as u64).saturating_mul(size),
             _ => 0,
         };
+        if bytes == 0 {
+            continue;
+        }
         // SAFETY: the output lies in our slot, `output.bytes` long.
-        unsafe {
+        let copied = unsafe {
             user::copy_out_raw(
                 output.to,
                 data.slot.address() + output.offset,
                 bytes.min(output.bytes),
-            )?;
+            )
+        };
+        if !matches!(output.valid, Valid::Hint) {
+            copied?;
         }
     }
     channel::result(value)

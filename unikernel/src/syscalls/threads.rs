@@ -238,6 +238,7 @@ pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
 /// futex(2) between the threads of the process.
 pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
     const COMMAND: u64 = 127;
+    const PRIVATE: u64 = 128;
     const REALTIME: u64 = 256;
     let [word, operation, value, timeout, second, third] = frame.args();
     let value = value as u32;
@@ -249,6 +250,10 @@ pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
             address => time::deadline(clock, absolute, user::read(address)?).map(Some),
         }
     };
+    // A private futex is its address alone; one that may be shared is what stands there.
+    if operation & PRIVATE == 0 && word % 4 == 0 {
+        user::read::<u32>(word)?;
+    }
     match operation & COMMAND {
         0 => futex::wait(word, value, futex::ANY, deadline(false)?),
         1 => futex::wake(word, value, futex::ANY),

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
+use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 use spin::Mutex;
 
@@ -23,6 +24,9 @@ pub const ANY: u32 = u32::MAX;
 fn check(word: u64) -> Result<(), Errno> {
     if word % 4 != 0 {
         return Err(Errno::EINVAL);
+    }
+    if word >= USER_END {
+        return Err(Errno::EFAULT);
     }
     Ok(())
 }

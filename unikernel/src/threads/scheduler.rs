@@ -164,17 +164,18 @@ pub fn wake(thread: &Arc<Thread>) -> bool {
 pub fn give_way() {
     channel::collect();
     wake_expired();
-    let itself = {
-        let scheduler = SCHEDULER.lock();
-        if scheduler.ready.is_empty() {
+    let next = {
+        let mut scheduler = SCHEDULER.lock();
+        let Some(next) = scheduler.ready.pop_front() else {
             return;
+        };
+        if let Some(itself) = scheduler.threads.get(&current().id).cloned() {
+            scheduler.ready.push_back(itself);
         }
-        scheduler.threads.get(&current().id).cloned()
+        scheduler.tell();
+        next
     };
-    if let Some(itself) = itself {
-        make_ready(itself);
-        switch_away();
-    }
+    switch_to(next);
 }
 
 /// Ends the running thread; the last one must end the process instead.
@@ -196,25 +197,26 @@ pub fn end() -> ! {
     }
 }
 
-/// Runs the next ready thread; comes back when it is this one's turn. If none is ready, waits until
-/// one is, which may be this one.
+/// The running thread waits: runs the next ready one, and comes back when it is this one's turn
+/// again; or waits with the vCPU until one is ready.
 fn switch_away() {
     loop {
         channel::collect();
         wake_expired();
+        if !current().blocked.load(Ordering::Relaxed) {
+            // Woken meanwhile: it never left the vCPU, so it stands in no list.
+            return;
+        }
         let next = {
             let mut scheduler = SCHEDULER.lock();
             let next = scheduler.ready.pop_front();
             scheduler.tell();
             next
         };
-        if let Some(next) = next {
-            return switch_to(next);
+        match next {
+            Some(next) => return switch_to(next),
+            None => idle(),
         }
-        if !current().blocked.load(Ordering::Relaxed) {
-            return;
-        }
-        idle();
     }
 }
 

@@ -26,6 +26,10 @@ pub(super) fn chdir(call: &mut Call) -> Outcome {
 pub(super) fn chroot(call: &mut Call) -> Outcome {
     let service = call.service;
     let dir = service.resolve(libc::AT_FDCWD, call.args.path(0)?, libc::O_DIRECTORY)?;
+    // `Service::open_at_once` relies on it that there is no /proc at the root.
+    if sys::is_proc(dir.as_raw_fd())? {
+        return Err(Errno::EACCES.into());
+    }
     let before = names::open_path(libc::AT_FDCWD, c".", libc::O_DIRECTORY, 0)?;
     enter(dir.as_raw_fd())?;
     // SAFETY: the path is a constant, which the call only reads.

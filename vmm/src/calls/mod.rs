@@ -24,7 +24,7 @@ mod walk;
 mod xattrs;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -63,6 +63,8 @@ pub enum CallsError {
         what: &'static str,
         error: std::io::Error,
     },
+    #[error("the root directory is of a proc file system")]
+    RootIsProc,
 }
 
 impl CallsError {
@@ -114,6 +116,12 @@ impl Service {
         let proc = raise(config.proc, floor).map_err(CallsError::setup("keep /proc"))?;
         let executable = raise(config.executable, floor)
             .map_err(CallsError::setup("keep the program's file"))?;
+        let root = names::open_path(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0)
+            .and_then(|root| sys::is_proc(root.as_raw_fd()))
+            .map_err(CallsError::setup("look at the root directory"))?;
+        if root {
+            return Err(CallsError::RootIsProc);
+        }
         let mounts =
             mounts::Mounts::open(&proc, floor).map_err(CallsError::setup("read the mounts"))?;
         for fd in procfs::open_numbers(&proc).map_err(CallsError::setup("list descriptors"))? {

@@ -15,6 +15,7 @@ use super::sys::{self, OpenHow};
 use super::Service;
 
 /// linux/openat2.h.
+pub(super) const NO_XDEV: u64 = 0x01;
 pub(super) const NO_MAGICLINKS: u64 = 0x02;
 
 /// The file that a call works on.

@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use pinion_abi::Errno;
 
 use super::descriptors::Kind;
-use super::names::{self, NO_MAGICLINKS};
+use super::names::{self, NO_MAGICLINKS, NO_XDEV};
 use super::procfs::Access;
 use super::sys::{self, Failure, OpenHow, Outcome};
 use super::{decode, raise, Call, Service};
@@ -167,8 +167,38 @@ impl Service {
         if wanted.has(libc::O_CREAT) {
             return self.create(dir, path, wanted);
         }
+        if wanted.resolve == 0 && path.to_bytes().starts_with(b"/") {
+            if let Some(fd) = self.open_at_once(path, wanted)? {
+                return Ok(fd);
+            }
+        }
         let file = self.find(dir, path, wanted)?;
         self.open_found(dir, path, file, wanted)
+    }
+
+    /// Opens an absolute path that stays on the root directory's mount, as most do, in one step:
+    /// there is no /proc on it (`Service::new` and chroot(2) see to that). None if it leads
+    /// elsewhere, or to what may block. That is looked up first; whoever puts a FIFO in the place of
+    /// a file in between stops nothing but this guest.
+    fn open_at_once(&self, path: &CStr, wanted: Wanted) -> Result<Option<i64>, Errno> {
+        let mut kind = Kind::Unknown;
+        if !wanted.may_block {
+            let stat = sys::stat_path(libc::AT_FDCWD, path, 0, libc::STATX_TYPE);
+            match stat.map(|stat| sys::file_type(&stat)) {
+                Ok(libc::S_IFREG | libc::S_IFDIR) => kind = Kind::Regular,
+                _ => return Ok(None),
+            }
+        }
+        let how = OpenHow {
+            flags: wanted.flags as u64,
+            mode: 0,
+            resolve: NO_MAGICLINKS | NO_XDEV,
+        };
+        match sys::openat2(libc::AT_FDCWD, path, how) {
+            Ok(fd) => self.table.publish(fd, kind).map(Some),
+            Err(Errno::EXDEV | Errno::ELOOP) => Ok(None),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Resolves what is to be opened, to an O_PATH descriptor.

@@ -25,7 +25,7 @@ pub mod rooted;
 mod rootfs;
 pub mod seccomp;
 mod settings;
-mod signals;
+pub mod signals;
 
 pub use launcher::launch;
 pub use program::Program;

@@ -16,6 +16,7 @@ pub const KVM_GET_REGS: u64 = 0x8090_ae81;
 pub const KVM_SET_REGS: u64 = 0x4090_ae82;
 pub const KVM_GET_SREGS: u64 = 0x8138_ae83;
 pub const KVM_SET_SREGS: u64 = 0x4138_ae84;
+pub const KVM_GET_MSRS: u64 = 0xc008_ae88;
 pub const KVM_SET_MSRS: u64 = 0x4008_ae89;
 pub const KVM_SET_CPUID2: u64 = 0x4008_ae90;
 pub const KVM_SET_XCRS: u64 = 0x4188_aea7;
@@ -34,6 +35,7 @@ pub const KVM_EXIT_FAIL_ENTRY: u32 = 9;
 pub const KVM_EXIT_INTR: u32 = 10;
 pub const KVM_EXIT_INTERNAL_ERROR: u32 = 17;
 
+pub const MSR_IA32_TSC: u32 = 0x10;
 pub const MSR_STAR: u32 = 0xc000_0081;
 pub const MSR_LSTAR: u32 = 0xc000_0082;
 pub const MSR_SYSCALL_MASK: u32 = 0xc000_0084;

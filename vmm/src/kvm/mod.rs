@@ -301,6 +301,26 @@ impl Vcpu {
         Ok(())
     }
 
+    fn msr(&self, index: u32) -> Result<u64> {
+        let mut msrs = kvm_msrs {
+            nmsrs: 1,
+            pad: 0,
+            entries: [kvm_msr_entry {
+                index,
+                ..kvm_msr_entry::default()
+            }],
+        };
+        // SAFETY: the structure has as many entries as it says.
+        let got = unsafe { call!(&self.fd, KVM_GET_MSRS, &mut msrs as *mut kvm_msrs<1>)? };
+        if got != 1 {
+            return Err(KvmError::Call {
+                call: "KVM_GET_MSRS",
+                source: io::Error::from_raw_os_error(libc::EINVAL),
+            });
+        }
+        Ok(msrs.entries[0].data)
+    }
+
     /// Sets XCR0; only where the guest's cpuid has XSAVE.
     pub fn set_xcr0(&self, value: u64) -> Result<()> {
         let mut xcrs = kvm_xcrs {
@@ -316,8 +336,9 @@ impl Vcpu {
     }
 
     /// Makes the guest's time-stamp counter the host's, so that the host's vDSO data are true in
-    /// the guest. kvm_pvm has no such attribute and needs none.
-    pub fn share_tsc(&self) {
+    /// the guest. Returns whether it is: Linux before 5.16 has no such attribute. kvm_pvm has none
+    /// either, and needs none.
+    pub fn share_tsc(&self) -> Result<bool> {
         let offset = 0u64;
         let attribute = kvm_device_attr {
             flags: 0,
@@ -325,7 +346,8 @@ impl Vcpu {
             attr: KVM_VCPU_TSC_OFFSET,
             addr: &offset as *const u64 as u64,
         };
-        // SAFETY: the structure is what the request reads, and points to the offset.
+        // SAFETY: the structure is what the request reads, and points to the offset. Whether it
+        // worked is seen below.
         let _ = unsafe {
             call!(
                 &self.fd,
@@ -333,6 +355,12 @@ impl Vcpu {
                 &attribute as *const kvm_device_attr
             )
         };
+        // SAFETY: rdtsc has no side effects.
+        let before = unsafe { core::arch::x86_64::_rdtsc() };
+        let guest = self.msr(MSR_IA32_TSC)?;
+        // SAFETY: as above.
+        let after = unsafe { core::arch::x86_64::_rdtsc() };
+        Ok((before..=after).contains(&guest))
     }
 }
 

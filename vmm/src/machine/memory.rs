@@ -1,12 +1,16 @@
 //! The guest's memory in this process: one reservation, filled from its start on.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::layout::{physical, GRANULE, PAGE, VDSO_PHYSICAL};
+use pinion_abi::Errno;
 
+use super::requests::last_errno;
 use crate::calls::GuestMemory;
+use crate::exit::{end_as, ExitStatus};
 use crate::kvm::abi::kvm_userspace_memory_region;
 use crate::kvm::{KvmError, Vm};
 
@@ -15,6 +19,11 @@ pub const FIRST: u64 = 32 << 20;
 /// The most that a guest can have: the kernel's linear mapping ends there, and the vDSO's pages come
 /// after it.
 pub const MOST: u64 = 128 << 30;
+
+/// The host's largest page. A mapping of a file in large pages is rounded up to whole ones,
+/// whatever length mmap(2) was given, so the reservation has whole ones: nothing else of this
+/// process lies where such a mapping reaches.
+const LARGEST_PAGE: u64 = 1 << 30;
 
 /// madvise(2), since Linux 5.14; this libc does not have them yet.
 pub const MADV_POPULATE_READ: i32 = 22;
@@ -33,7 +42,7 @@ pub enum MemoryError {
 /// Guest-physical memory from 0 on. Another thread may grow it at any time.
 pub struct Memory {
     base: *mut u8,
-    /// What it may grow to; the reservation's length.
+    /// What it may grow to.
     limit: u64,
     /// What it is now.
     bytes: AtomicU64,
@@ -50,26 +59,32 @@ impl Memory {
     /// Reserves addresses for `limit` bytes, of which none has memory yet.
     pub fn reserve(limit: u64) -> Result<Memory, MemoryError> {
         let limit = limit.clamp(FIRST, MOST) / GRANULE * GRANULE;
-        // A granule more, to align the start: large pages need both addresses aligned.
-        let bytes = limit + GRANULE;
+        // One more, to align the start.
+        let bytes = limit.next_multiple_of(LARGEST_PAGE) + LARGEST_PAGE;
+        let failed = || MemoryError::Reserve {
+            bytes,
+            source: io::Error::last_os_error(),
+        };
         // SAFETY: a new mapping, at an address that the host chooses.
         let start = unsafe {
             libc::mmap(
                 null_mut(),
                 bytes as usize,
-                libc::PROT_READ | libc::PROT_WRITE,
+                libc::PROT_NONE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
                 -1,
                 0,
             )
         };
         if start == libc::MAP_FAILED {
-            return Err(MemoryError::Reserve {
-                bytes,
-                source: io::Error::last_os_error(),
-            });
+            return Err(failed());
         }
-        let base = (start as u64).next_multiple_of(GRANULE) as *mut u8;
+        let base = (start as u64).next_multiple_of(LARGEST_PAGE) as *mut u8;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the range lies in the new mapping.
+        if unsafe { libc::mprotect(base.cast(), limit as usize, access) } != 0 {
+            return Err(failed());
+        }
         Ok(Memory {
             base,
             limit,
@@ -128,6 +143,59 @@ impl Memory {
             return None;
         }
         self.range(address, bytes)
+    }
+
+    /// Maps a file, or anonymous memory, over guest pages: those of [`Memory::pages`].
+    ///
+    /// With MAP_FIXED, mmap(2) takes away what is there before it asks the file, which may refuse:
+    /// the next mapping of this process, its heap, could then lie in the guest's memory. So
+    /// the file is mapped elsewhere and moved, which can fail for want of the host's memory only.
+    pub fn map(
+        &self,
+        address: u64,
+        bytes: u64,
+        protection: i32,
+        flags: i32,
+        fd: RawFd,
+        offset: libc::off_t,
+    ) -> Result<*mut u8, Errno> {
+        let pages = self.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let bytes = bytes as usize;
+        let flags = flags | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, at an address that the host chooses.
+        let new = unsafe { libc::mmap(null_mut(), bytes, protection, flags, fd, offset) };
+        if new == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        // SAFETY: what moves was just mapped and is used by nobody. It replaces pages of the guest
+        // above the monitor's own; nothing in this process relies on what they hold.
+        let moved = unsafe {
+            let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+            libc::mremap(new, bytes, bytes, flags, pages)
+        };
+        if moved == libc::MAP_FAILED {
+            let error = last_errno();
+            // One of a file in large pages has whole ones, and nothing less can be unmapped.
+            for unit in [PAGE as usize, GRANULE as usize, LARGEST_PAGE as usize] {
+                // SAFETY: the new mapping is used by nobody.
+                if unsafe { libc::munmap(new, bytes.next_multiple_of(unit)) } == 0 {
+                    break;
+                }
+            }
+            // SAFETY: msync(2) with MS_ASYNC only looks whether all is mapped.
+            let whole = unsafe { libc::msync(pages.cast(), bytes, libc::MS_ASYNC) } == 0;
+            if !whole {
+                end_as(ExitStatus::Signal(libc::SIGKILL));
+            }
+            return Err(error);
+        }
+        Ok(pages)
+    }
+
+    /// Where the addresses end that only the guest's memory uses.
+    #[cfg(test)]
+    pub fn reserved_end(&self) -> u64 {
+        self.base as u64 + self.limit.next_multiple_of(LARGEST_PAGE)
     }
 
     /// The monitor's own pages, before and while the guest runs. They are anonymous memory for

@@ -11,6 +11,8 @@ mod search;
 mod server;
 mod signals;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod ticker;
 mod timeline;
 mod vdso;
@@ -97,7 +99,11 @@ impl Machine {
         timeline.mark("vm and memory");
         let image = image::load(kernel, &memory)?;
         timeline.mark("image");
-        let vdso = vdso::find();
+        let vcpu = kvm.create_vcpu(&vm, 0)?;
+        let shared_tsc = tables::start(&kvm, &vcpu, &image.header)?;
+        timeline.mark("vcpu");
+        // The vDSO computes with the host's counter.
+        let vdso = if shared_tsc { vdso::find() } else { None };
         if let Some(pages) = &vdso {
             let region = kvm_userspace_memory_region {
                 slot: 0,
@@ -111,9 +117,6 @@ impl Machine {
             unsafe { vm.set_memory(&region)? };
         }
         timeline.mark("vdso");
-        let vcpu = kvm.create_vcpu(&vm, 0)?;
-        tables::start(&kvm, &vcpu, &image.header)?;
-        timeline.mark("vcpu");
         for (address, entry) in tables::entries(memory.bytes()) {
             let at = memory.boot_pages().wrapping_add(address as usize);
             // SAFETY: every table lies in the boot memory, and no vCPU runs yet.

@@ -38,7 +38,7 @@ pub struct Machinery {
 
 type Outcome = Result<i64, Errno>;
 
-fn last_errno() -> Errno {
+pub(super) fn last_errno() -> Errno {
     Errno(
         io::Error::last_os_error()
             .raw_os_error()
@@ -62,6 +62,8 @@ impl Server {
             EXIT_SIGNAL => self.end(ExitStatus::Signal((a as i32).clamp(1, 64))),
             LOG => self.log(slot, a, b),
             DISPOSITION => signals::set_disposition(a, b),
+            // A mask is a thread's, and signals are for the vCPU's.
+            BLOCK if !may_block => return Answer::WouldBlock,
             BLOCK => {
                 self.machinery.blocked.store(a, Ordering::Relaxed);
                 signals::block(a)
@@ -109,27 +111,13 @@ impl Server {
 
     /// Anonymous memory again.
     fn unmap_file(&self, address: u64, bytes: u64) -> Outcome {
-        let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
-        // SAFETY: the range lies in the guest's memory above the monitor's own pages; nothing in
-        // this process relies on what it holds.
-        let mapped = unsafe {
-            libc::mmap(
-                pages.cast(),
-                bytes as usize,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED,
-                -1,
-                0,
-            )
-        };
-        if mapped == libc::MAP_FAILED {
-            return Err(last_errno());
-        }
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        self.memory.map(address, bytes, protection, kind, -1, 0)?;
         Ok(0)
     }
 
     fn map_file(&self, fd: u64, offset: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
-        let pages = self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
         let fd = self.file(fd, flags)?.as_raw_fd();
         let shared = flags & MAP_FILE_SHARED != 0 && flags & MAP_FILE_EXECUTABLE == 0;
         let (kind, protection) = match (shared, flags & MAP_FILE_WRITE != 0) {
@@ -138,20 +126,10 @@ impl Server {
             (true, true) => (libc::MAP_SHARED, libc::PROT_READ | libc::PROT_WRITE),
         };
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
-        // SAFETY: as in `unmap_file`; the guest may see the file, as it holds a descriptor of it.
-        let mapped = unsafe {
-            libc::mmap(
-                pages.cast(),
-                bytes as usize,
-                protection,
-                kind | libc::MAP_FIXED | libc::MAP_NORESERVE,
-                fd,
-                offset,
-            )
-        };
-        if mapped == libc::MAP_FAILED {
-            return Err(last_errno());
-        }
+        // The guest may see the file, as it holds a descriptor of it.
+        let pages = self
+            .memory
+            .map(address, bytes, protection, kind, fd, offset)?;
         if bytes <= POPULATED_FILE {
             // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
             unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };

@@ -88,8 +88,8 @@ pub fn entries(memory_bytes: u64) -> Vec<(u64, u64)> {
     entries
 }
 
-/// Sets the first vCPU up to start the kernel.
-pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<(), KvmError> {
+/// Sets the first vCPU up to start the kernel. Returns whether its time-stamp counter is the host's.
+pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmError> {
     let mut cpuid = kvm.supported_cpuid()?;
     let mut has_xsave = false;
     for entry in &mut cpuid.entries[..] {
@@ -98,8 +98,12 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<(), KvmErro
             (1, _) => {
                 has_xsave = entry.ecx & 1 << 26 != 0;
                 entry.ecx |= 1 << 26;
+                // Whoever takes ring 0 is to find no VMX, and below no SVM: that part of KVM is
+                // closed to guests.
+                entry.ecx &= !(1 << 5);
             }
             (7, 0) => entry.ebx |= 1,
+            (0x8000_0001, _) => entry.ecx &= !(1 << 2),
             _ => {}
         }
     }
@@ -157,14 +161,15 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<(), KvmErro
     if has_xsave {
         vcpu.set_xcr0(guest_xcr0(&cpuid))?;
     }
-    vcpu.share_tsc();
+    let shared = vcpu.share_tsc()?;
     vcpu.set_regs(&kvm_regs {
         rip: header.entry,
         // As after a call.
         rsp: PER_CPU + per_cpu::END - 8,
         rflags: FLAGS,
         ..kvm_regs::default()
-    })
+    })?;
+    Ok(shared)
 }
 
 /// What the guest can enable: all that the machine has but AMX, whose tiles are lost at exits.

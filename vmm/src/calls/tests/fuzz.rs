@@ -13,25 +13,25 @@ use super::guest::{Guest, FLOOR, MEMORY_BASE, MEMORY_BYTES};
 use crate::calls::Answer;
 
 /// xorshift64*: a sequence that a seed repeats.
-struct Random(u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
     }
 
-    fn one_in(&mut self, times: u64) -> bool {
+    pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 }
@@ -108,14 +108,16 @@ const EDGES: &[u64] = &[
 /// disks).
 const EXCLUDED: &[&str] = &["kill", "sync", "syncfs"];
 
-struct Fuzzer<'a> {
-    guest: &'a Guest,
-    random: Random,
-    data: usize,
+pub(crate) struct Fuzzer<'a> {
+    /// Writes into the data of the request's slot.
+    pub write: &'a dyn Fn(usize, &[u8]),
+    pub random: Random,
+    /// Where the next data go in the slot.
+    pub data: usize,
 }
 
 impl Fuzzer<'_> {
-    fn number(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         match self.random.below(4) {
             0 => *self.random.pick(EDGES),
             1 => 1 << self.random.below(64),
@@ -130,9 +132,7 @@ impl Fuzzer<'_> {
             self.data = DATA;
         }
         let at = self.data;
-        self.guest
-            .slot
-            .write(at, &bytes[..bytes.len().min(SLOT_BYTES - at)]);
+        (self.write)(at, &bytes[..bytes.len().min(SLOT_BYTES - at)]);
         self.data += bytes.len();
         at as u64
     }
@@ -203,7 +203,7 @@ impl Fuzzer<'_> {
         }
     }
 
-    fn request(&mut self) -> Request {
+    pub fn request(&mut self) -> Request {
         let call = self.random.pick(CALLS);
         let mut args = [0; 6];
         let Way::Host(_, kinds) = call.way else {
@@ -231,14 +231,14 @@ impl Fuzzer<'_> {
     }
 }
 
-fn is_excluded(number: u32) -> bool {
+pub(crate) fn is_excluded(number: u32) -> bool {
     calls::find(number.into()).is_some_and(|call| EXCLUDED.contains(&call.name))
 }
 
 extern "C" fn interrupt(_: i32) {}
 
 /// A signal each few milliseconds ends every wait; limits keep what is written small.
-fn limit() {
+pub(crate) fn limit() {
     // SAFETY: valid structures; the handler does nothing.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -270,7 +270,7 @@ fn limit() {
     }
 }
 
-fn seconds() -> u64 {
+pub(crate) fn seconds() -> u64 {
     std::env::var("PINION_FUZZ_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -282,7 +282,7 @@ fn batch(seed: u64) -> (u64, u64) {
     let guest = Guest::new();
     limit();
     let mut fuzzer = Fuzzer {
-        guest: &guest,
+        write: &|at, bytes| guest.slot.write(at, bytes),
         random: Random(seed),
         data: DATA,
     };
@@ -315,6 +315,18 @@ fn batch(seed: u64) -> (u64, u64) {
 
 const BATCH: u64 = 5000;
 
+/// Files as they are before each batch, whatever the last one made of them.
+pub(crate) fn prepare() -> std::io::Result<()> {
+    for dir in ["/a", "/b", "/tmp"] {
+        let _ = std::fs::remove_file(dir);
+        let _ = std::fs::remove_dir_all(dir);
+        std::fs::create_dir(dir)?;
+    }
+    std::fs::create_dir("/a/d")?;
+    std::fs::write("/a/f", [7; 5000])?;
+    std::os::unix::fs::symlink("d", "/a/l")
+}
+
 contained! {
     fn no_request_harms_the_monitor() {
         // The test's own output, where no request finds it.
@@ -340,10 +352,7 @@ contained! {
         let mut batches = 0;
         while Instant::now() < end {
             let seed = if batches == 0 { random.0 } else { random.next() | 1 };
-            let _ = std::fs::remove_dir_all("/a");
-            std::fs::create_dir_all("/a/d").unwrap();
-            std::fs::write("/a/f", [7; 5000]).unwrap();
-            std::os::unix::fs::symlink("d", "/a/l").unwrap();
+            prepare().unwrap();
             // SAFETY: this process has one thread that runs, and the child ends by _exit.
             let child = unsafe { libc::fork() };
             if child == 0 {

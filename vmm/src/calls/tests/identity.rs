@@ -40,8 +40,8 @@ fn state(guest: &Guest) -> Vec<Vec<u8>> {
 contained! {
     fn threads_share_what_one_changes() {
         let guest = Guest::new();
-        // SAFETY: a Guest is used by one thread at a time here; its memory is shared on purpose.
         struct Shared<'a>(&'a Guest);
+        // SAFETY: one thread at a time uses the guest here.
         unsafe impl Send for Shared<'_> {}
         let list = |ids: &[u32]| Arg::In(ids.iter().flat_map(|id| id.to_ne_bytes()).collect());
         let changes: Vec<(i64, Vec<Arg>)> = vec![

@@ -2,10 +2,10 @@
 //! written as the guest's kernel writes them.
 
 mod blocking;
-mod contain;
+pub(crate) mod contain;
 mod descriptors;
-mod fuzz;
-mod guest;
+pub(crate) mod fuzz;
+pub(crate) mod guest;
 mod identity;
 mod linux;
 mod procfs;

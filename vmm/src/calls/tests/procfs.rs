@@ -251,6 +251,9 @@ contained! {
 
     fn links_in_proc_hold_after_chroot() {
         let guest = Guest::new();
+        for name in ["/proc", "/proc/self", "/proc/self/task"] {
+            assert_eq!(guest.call(libc::SYS_chroot, &[path(name)]).result(), EACCES);
+        }
         std::fs::create_dir_all("/b/proc").unwrap();
         bind("/proc", "/b/proc");
         guest.call(libc::SYS_chroot, &[path("/b")]).ok();

@@ -1,0 +1,106 @@
+//! Requests to the machine itself. Their numbers follow Linux's, and they travel as system calls do.
+
+/// One request, as it is documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineRequest {
+    pub number: u32,
+    pub name: &'static str,
+    /// What its arguments are, in order.
+    pub arguments: &'static [&'static str],
+    pub text: &'static str,
+}
+
+macro_rules! requests {
+    ($($(#[doc = $text:literal])+ $number:literal $name:ident ($($argument:ident),*))*) => {
+        $(
+            #[doc = concat!("`(", stringify!($($argument),*), ")`:")]
+            $(#[doc = $text])+
+            pub const $name: u32 = $number;
+        )*
+
+        /// All requests, by number.
+        pub static REQUESTS: &[MachineRequest] = &[$(MachineRequest {
+            number: $number,
+            name: stringify!($name),
+            arguments: &[$(stringify!($argument)),*],
+            text: concat!($($text),+),
+        }),*];
+    };
+}
+
+requests! {
+    /// Guest-physical memory grows to `wanted` bytes, or to `needed` where `wanted` is over the
+    /// limit. Returns the new size.
+    1024 GROW (wanted, needed)
+    /// Give these guest-physical pages memory now, zeroed if they had none.
+    1025 POPULATE (address, bytes)
+    /// The memory of these pages goes back to the host; they read as zero.
+    1026 DISCARD (address, bytes)
+    /// Map a file over these guest-physical pages. Flags: `MAP_FILE_SHARED`, `MAP_FILE_WRITE`,
+    /// `MAP_FILE_EXECUTABLE`.
+    1027 MAP_FILE (fd, offset, address, bytes, flags)
+    /// The process ends with exit_group(code). Not answered.
+    1028 EXIT (code)
+    /// The process dies of a signal that the kernel found (a fault). Not answered.
+    1029 EXIT_SIGNAL (signal)
+    /// A text in the slot's data for the monitor's log.
+    1030 LOG (offset, bytes)
+    /// Give these pages large pages in the host (MADV_HUGEPAGE).
+    1031 LARGE (address, bytes)
+    /// What the host shall do with a signal of that number: `DISPOSITION_DEFAULT`, `_IGNORE`, or
+    /// `_HANDLE` (the monitor keeps it for the kernel).
+    1032 DISPOSITION (signal, disposition)
+    /// The signals that the process blocks from now on (sigprocmask(2)'s mask).
+    1033 BLOCK (set)
+    /// The set of signals that are pending in the host.
+    1034 PENDING ()
+    /// Waits for a signal (pause(2)); EINTR.
+    1035 PAUSE ()
+    /// The program's RLIMIT_NOFILE, which the monitor enforces.
+    1036 SET_NOFILE (soft, hard)
+    /// clock_gettime(2) into 16 bytes of the slot.
+    1037 CLOCK_GETTIME (clock, offset)
+    /// clock_getres(2) into 16 bytes of the slot.
+    1038 CLOCK_GETRES (clock, offset)
+    /// msync(2) with MS_SYNC of pages over which a file is mapped.
+    1039 SYNC (address, bytes)
+    /// The file mapped over these pages is unmapped; they read as zero.
+    1040 UNMAP_FILE (address, bytes)
+    /// Where the bytes of `cpuid` (0F A2) stand in this part of a file, from `start`: up to `FOUND`
+    /// offsets of 4 bytes, in order, into the slot at `offset`. Returns how many. Flags:
+    /// `MAP_FILE_EXECUTABLE`.
+    1041 FIND_CPUID (fd, start, bytes, offset, flags)
+    /// The vCPU has nothing to run: it waits until the channel's `answered` is not that any more,
+    /// until the monotonic clock reaches the deadline (nanoseconds; 0: none), or until a signal.
+    1042 IDLE (answered, deadline)
+    /// Whether threads shall be preempted: the vCPU is then kicked when others wait for it.
+    1043 PREEMPT (on)
+}
+
+/// The most offsets that [`FIND_CPUID`] finds.
+pub const FOUND: usize = 1024;
+
+pub const DISPOSITION_DEFAULT: u64 = 0;
+pub const DISPOSITION_IGNORE: u64 = 1;
+pub const DISPOSITION_HANDLE: u64 = 2;
+
+/// Stores go to the file (MAP_SHARED), not to a private copy.
+pub const MAP_FILE_SHARED: u64 = 1;
+/// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it.
+pub const MAP_FILE_WRITE: u64 = 2;
+/// `fd` is ignored: the program's own file, which the kernel has no descriptor of.
+pub const MAP_FILE_EXECUTABLE: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_each_other_and_those_of_calls() {
+        for (number, request) in (GROW..).zip(REQUESTS) {
+            assert_eq!(request.number, number, "{}", request.name);
+            assert!(request.arguments.len() <= 5, "{}", request.name);
+        }
+        assert!(GROW as usize >= crate::calls::NUMBERS);
+    }
+}
