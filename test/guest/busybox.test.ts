@@ -13,7 +13,10 @@ test('a shell script with loops, functions, redirections and a trap', async () =
   expect(stdout).toContain('trapped at the end');
 });
 
-const LINES = Array.from({ length: 400 }, (_, i) => `${(i * 7919) % 400} line ${i % 13} of the file`);
+const LINES = Array.from(
+  { length: 400 },
+  (_, i) => `${(i * 7919) % 400} line ${i % 13} of the file`,
+);
 
 /** The files that every applet may read. */
 function makeFiles(): string {

@@ -11,8 +11,13 @@ const CAPABILITIES = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN', 'CAP_FOWNER', 'CA
 let count = 0;
 
 /** Runs a program as a container's only process, its working directory an empty one. */
-async function runContained(runtime: string | undefined, program: string, name: string, env: string[]) {
-  const id = `abitests-${process.pid}-${count++}`;
+async function runContained(
+  runtime: string | undefined,
+  program: string,
+  name: string,
+  env: string[],
+) {
+  const id = `guest-${process.pid}-${count++}`;
   const bundle = makeBundle({
     args: [`./${basename(program)}`, name],
     cwd: '/tmp',
@@ -46,7 +51,7 @@ test.each([
   ['process', 'machine'],
   ['files', 'opening'],
   ['files', 'linking'],
-  ['files', 'attributes'],
+  ['attributes', 'attributes'],
   ['data', 'pipes'],
   ['memory', 'moving'],
   ['mapping', 'shared'],

@@ -5,21 +5,22 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['files', 'data', 'pointers']) programs[name] = await build(name);
+  for (const name of ['files', 'attributes', 'data', 'descriptors', 'pointers'])
+    programs[name] = await build(name);
 });
 
 test.each([
   ['files', 'opening'],
   ['files', 'names'],
   ['files', 'linking'],
-  ['files', 'attributes'],
-  ['files', 'directory'],
+  ['attributes', 'attributes'],
+  ['attributes', 'directory'],
   ['data', 'positions'],
   ['data', 'holes'],
   ['data', 'large'],
   ['data', 'pipes'],
-  ['data', 'locks'],
-  ['data', 'numbers'],
+  ['descriptors', 'locks'],
+  ['descriptors', 'numbers'],
   ['pointers', 'all'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);

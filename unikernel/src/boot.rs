@@ -8,13 +8,12 @@ use alloc::string::String;
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
 use pinion_abi::layout::{physical, ImageHeader, IMAGE_MAGIC, PER_CPU, PHYSICAL};
 
+use crate::arch::switch::Extended;
 use crate::arch::{self, entry, per_cpu, Frame};
 use crate::channel;
 use crate::loader;
 use crate::mm::memory;
-
-/// Bytes of a thread's kernel stack.
-const KERNEL_STACK_PAGES: usize = 8;
+use crate::threads::{scheduler, Thread};
 
 #[used]
 #[link_section = ".header"]
@@ -77,12 +76,16 @@ pub extern "C" fn start() -> ! {
         );
         memory::start(info.memory_bytes, info.memory_limit);
     }
-    let Some(stack) = memory::allocate_pages(KERNEL_STACK_PAGES) else {
-        panic!("no memory for the first kernel stack");
+    if !Extended::fits() {
+        panic!(
+            "the processor's extended state takes {} bytes",
+            Extended::bytes()
+        );
+    }
+    let Some(first) = Thread::first(info.process.pid) else {
+        panic!("no memory for the first thread");
     };
-    let top = PHYSICAL + stack + KERNEL_STACK_PAGES as u64 * pinion_abi::layout::PAGE;
-    // SAFETY: this vCPU's own variables.
-    unsafe { (*per_cpu::variables()).kernel_rsp = top };
+    scheduler::start(first);
 
     match loader::load() {
         Ok(frame) => {

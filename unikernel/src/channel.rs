@@ -3,19 +3,34 @@
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use pinion_abi::channel::{state, Header, Slot, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use pinion_abi::calls::{machine, Wait};
+use pinion_abi::channel::{state, Header, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::{physical, PHYSICAL};
 use pinion_abi::Errno;
+use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::threads::{self, scheduler, Thread};
 
 const CHANNEL: u64 = PHYSICAL + physical::CHANNEL;
 /// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core.
 const PATIENCE: u32 = 4000;
 
+/// Slots that calls which may wait for long leave free: for what the kernel itself asks meanwhile.
+const RESERVED: usize = 16;
+
 /// A bit for each slot in use.
-static USED: AtomicU32 = AtomicU32::new(0);
+static USED: Mutex<u128> = Mutex::new(0);
+/// Threads whose requests are served apart, with the slots they wait for.
+static WAITING: Mutex<Vec<(usize, Arc<Thread>)>> = Mutex::new(Vec::new());
+/// The header's `answered` when [`collect`] last looked.
+static COLLECTED: AtomicU32 = AtomicU32::new(0);
+
+const _: () = assert!(SLOTS == u128::BITS as usize);
 
 fn header() -> &'static Header {
     // SAFETY: the monitor reserved the channel's pages; all fields are atomics.
@@ -28,23 +43,32 @@ pub struct Owned {
 }
 
 impl Owned {
-    /// Takes a free slot. There is one for every request that can be under way.
+    /// Takes a free slot for a request of the kernel's own.
     pub fn take() -> Owned {
+        match Owned::try_take(SLOTS) {
+            Some(slot) => slot,
+            None => panic!("more requests under way than the channel has slots"),
+        }
+    }
+
+    /// Takes a free slot for a call of the program; waits for one if many threads are in calls.
+    pub fn take_for_call() -> Owned {
         loop {
-            let used = USED.load(Ordering::Relaxed);
-            let index = used.trailing_ones() as usize;
-            assert!(
-                index < SLOTS,
-                "more requests under way than the channel has slots"
-            );
-            let now = used | 1 << index;
-            if USED
-                .compare_exchange(used, now, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
-                return Owned { index };
+            match Owned::try_take(SLOTS - RESERVED) {
+                Some(slot) => return slot,
+                None => scheduler::wait_for_answer(),
             }
         }
+    }
+
+    fn try_take(slots: usize) -> Option<Owned> {
+        let mut used = USED.lock();
+        let index = used.trailing_ones() as usize;
+        if index >= slots {
+            return None;
+        }
+        *used |= 1 << index;
+        Some(Owned { index })
     }
 
     /// Where the slot is; offsets in requests count from here.
@@ -53,40 +77,60 @@ impl Owned {
     }
 
     fn slot(&self) -> &'static Slot {
-        // SAFETY: the slot lies in the channel's pages; all fields are atomics.
-        unsafe { &*(self.address() as *const Slot) }
+        Owned::slot_at(self.index)
     }
 
-    /// Makes the request and waits for its result. `blocks`: the vCPU leaves at once.
-    pub fn call(&self, number: u32, args: &[u64; 6], blocks: bool) -> i64 {
-        let slot = self.slot();
+    fn slot_at(index: usize) -> &'static Slot {
+        let address = CHANNEL + HEADER_BYTES + (index * SLOT_BYTES) as u64;
+        // SAFETY: the slot lies in the channel's pages; all fields are atomics.
+        unsafe { &*(address as *const Slot) }
+    }
+
+    /// Makes the request and waits for its result.
+    pub fn call(&self, number: u32, args: &[u64; 6], wait: Wait) -> i64 {
         boot::counters().requests.fetch_add(1, Ordering::Relaxed);
-        slot.number.store(number, Ordering::Relaxed);
-        for (to, from) in slot.args.iter().zip(args) {
-            to.store(*from, Ordering::Relaxed);
-        }
-        slot.state.store(state::SUBMITTED, Ordering::Release);
+        self.fill(number, args);
+        let slot = self.slot();
         let header = header();
-        if blocks || header.polled.load(Ordering::Relaxed) == 0 {
-            self.leave();
-        } else {
+        let polled = header.polled.load(Ordering::Relaxed) != 0;
+        if polled && wait != Wait::Always {
             let tail = header.tail.load(Ordering::Relaxed);
             header.ring[tail as usize % SLOTS].store(self.index as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
             self.wait();
+        } else {
+            self.leave(wait);
         }
         slot.state.store(state::FREE, Ordering::Relaxed);
         slot.result.load(Ordering::Relaxed)
     }
 
+    fn fill(&self, number: u32, args: &[u64; 6]) {
+        let slot = self.slot();
+        slot.number.store(number, Ordering::Relaxed);
+        for (to, from) in slot.args.iter().zip(args) {
+            to.store(*from, Ordering::Relaxed);
+        }
+        slot.state.store(state::SUBMITTED, Ordering::Release);
+    }
+
+    fn state(&self) -> u32 {
+        Owned::peek(self.index)
+    }
+
+    fn peek(index: usize) -> u32 {
+        Owned::slot_at(index).state.load(Ordering::Acquire)
+    }
+
+    /// Waits for the helper's answer.
     fn wait(&self) {
         loop {
             for _ in 0..PATIENCE {
-                match self.slot().state.load(Ordering::Acquire) {
+                match self.state() {
                     state::DONE => return,
                     state::WOULD_BLOCK => {
                         self.slot().state.store(state::SUBMITTED, Ordering::Release);
-                        return self.leave();
+                        return self.leave(Wait::Always);
                     }
                     _ => spin_loop(),
                 }
@@ -97,36 +141,97 @@ impl Owned {
         }
     }
 
-    /// Has the vCPU's own thread serve this slot.
-    fn leave(&self) {
-        loop {
-            header()
-                .direct
-                .store(self.index as u32 + 1, Ordering::Relaxed);
-            // SAFETY: as in `wait`.
-            unsafe { entry::out_serve() };
-            if self.slot().state.load(Ordering::Acquire) == state::DONE {
-                return;
+    /// Leaves the guest for the request. The vCPU's own thread serves it; but if it may block and
+    /// there are other threads to run, one apart does.
+    fn leave(&self, wait: Wait) {
+        let direct = self.index as u32 + 1;
+        if wait == Wait::Never || scheduler::count() < 2 {
+            while self.state() != state::DONE {
+                header().direct.store(direct, Ordering::Relaxed);
+                // SAFETY: as in `wait`.
+                unsafe { entry::out_serve() };
             }
+            return;
         }
+        let Some(thread) = scheduler::find(threads::current().id) else {
+            panic!("the running thread is not in the list");
+        };
+        scheduler::prepare();
+        WAITING.lock().push((self.index, thread));
+        header().direct.store(direct | APART, Ordering::Relaxed);
+        // SAFETY: as in `wait`.
+        unsafe { entry::out_serve() };
+        while self.state() != state::DONE {
+            scheduler::block(None);
+            scheduler::prepare();
+        }
+        scheduler::cancel();
+        WAITING.lock().retain(|(index, _)| *index != self.index);
+    }
+}
+
+/// Wakes the threads whose requests were answered apart; returns whether there were any.
+pub fn collect() -> bool {
+    let answered = header().answered.load(Ordering::Acquire);
+    if COLLECTED.swap(answered, Ordering::Relaxed) == answered {
+        return false;
+    }
+    let done: Vec<Arc<Thread>> = {
+        let waiting = WAITING.lock();
+        let done = waiting
+            .iter()
+            .filter(|(index, _)| Owned::peek(*index) == state::DONE);
+        done.map(|(_, thread)| Arc::clone(thread)).collect()
+    };
+    done.iter().for_each(|thread| {
+        scheduler::wake(thread);
+    });
+    true
+}
+
+/// Whether the monitor wants the running thread to give way; asks once for each wish.
+pub fn should_give_way() -> bool {
+    let preempt = &header().preempt;
+    preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
+}
+
+/// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.
+pub fn set_waiting(ready: usize, deadline: u64) {
+    header().ready.store(ready as u32, Ordering::Relaxed);
+    header().deadline.store(deadline, Ordering::Relaxed);
+}
+
+/// Leaves the guest until something is answered apart, or until the deadline.
+pub fn idle(deadline: u64) {
+    let seen = COLLECTED.load(Ordering::Relaxed);
+    let args = [u64::from(seen), deadline, 0, 0, 0, 0];
+    let slot = Owned::take();
+    // The vCPU's own thread waits: there is nothing else for it to do.
+    slot.fill(machine::IDLE, &args);
+    while slot.state() != state::DONE {
+        header()
+            .direct
+            .store(slot.index as u32 + 1, Ordering::Relaxed);
+        // SAFETY: as in `Owned::wait`.
+        unsafe { entry::out_serve() };
     }
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        USED.fetch_and(!(1 << self.index), Ordering::Release);
+        *USED.lock() &= !(1 << self.index);
     }
 }
 
 /// A request to the machine itself ([`pinion_abi::calls::machine`]).
 pub fn machine_call(number: u32, args: [u64; 5]) -> i64 {
     let [a, b, c, d, e] = args;
-    Owned::take().call(number, &[a, b, c, d, e, 0], false)
+    Owned::take().call(number, &[a, b, c, d, e, 0], Wait::Never)
 }
 
 /// A host call whose arguments are numbers.
 pub fn host_call(number: u32, args: [u64; 6]) -> Result<u64, Errno> {
-    result(Owned::take().call(number, &args, false))
+    result(Owned::take().call(number, &args, Wait::Never))
 }
 
 /// Turns a call's result into a value or an error.
@@ -147,5 +252,5 @@ pub fn log(text: &str) {
         );
     }
     let args = [DATA as u64, bytes as u64, 0, 0, 0, 0];
-    slot.call(pinion_abi::calls::machine::LOG, &args, false);
+    slot.call(machine::LOG, &args, Wait::Never);
 }

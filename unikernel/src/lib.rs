@@ -24,4 +24,6 @@ pub mod syscalls;
 #[cfg(not(test))]
 pub mod text;
 #[cfg(not(test))]
+pub mod threads;
+#[cfg(not(test))]
 pub mod vdso;

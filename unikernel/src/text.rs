@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::{PAGE, PHYSICAL, USER_START};
 use spin::Mutex;
 
@@ -14,6 +14,7 @@ use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ};
 use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::{memory, table};
 use crate::patch::{self, Kind, Site, TrampolineRegion};
+use crate::threads::scheduler;
 
 /// Text up to this size is searched for `cpuid` when it is mapped: as much as the monitor makes
 /// present at once.
@@ -74,7 +75,7 @@ fn find_cpuid(text: &Text) -> Vec<u32> {
     };
     let descriptor = text.descriptor.unwrap_or(0);
     let args = [descriptor, text.offset, text.bytes, to, flags, 0];
-    let found = slot.call(machine::FIND_CPUID, &args, false);
+    let found = slot.call(machine::FIND_CPUID, &args, Wait::Never);
     let count = usize::try_from(found).unwrap_or(0).min(machine::FOUND);
     // SAFETY: the answer stands in the slot's data, which have room for so many offsets.
     unsafe { core::slice::from_raw_parts((slot.address() + to) as *const u32, count) }.to_vec()
@@ -100,6 +101,8 @@ pub fn trapped(back: u64) -> u64 {
         return back;
     }
     if try_patch(at) {
+        // Threads that stand inside the patch go on in the trampoline.
+        scheduler::each_frame(|frame| frame.rip = relocated(frame.rip));
         return relocated(back);
     }
     let mut refused = REFUSED.lock();

@@ -226,7 +226,7 @@ fn addresses() -> String {
 
 fn boot_memory() -> String {
     let pages = |pages: u64| pages * layout::PAGE;
-    let rows = [
+    let mut rows = [
         (
             physical::TABLES,
             pages(physical::TABLES_PAGES),
@@ -254,6 +254,7 @@ fn boot_memory() -> String {
             "the kernel image, a private mapping of its file",
         ),
     ];
+    rows.sort_by_key(|(start, ..)| *start);
     let mut rows: Vec<[String; 3]> = rows
         .map(|(start, bytes, what)| {
             [

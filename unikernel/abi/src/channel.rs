@@ -11,7 +11,7 @@
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 /// Slots of a channel: how many requests can be under way at once.
-pub const SLOTS: usize = 16;
+pub const SLOTS: usize = 128;
 /// Bytes of a slot with its data.
 pub const SLOT_BYTES: usize = 24 << 10;
 /// Where the data begin in a slot; offsets in requests count from the slot's start.
@@ -30,9 +30,21 @@ pub struct Header {
     pub polled: AtomicU32,
     _pad1: [u32; 15],
     /// The slot, plus 1, that the vCPU's own thread shall serve after this exit, though it may
-    /// block; 0: what stands in the ring. Written by the guest.
+    /// block; 0: what stands in the ring. With [`APART`] a thread of its own serves it, and the
+    /// vCPU comes back at once. Written by the guest.
     pub direct: AtomicU32,
     _pad2: [u32; 15],
+    /// How many requests were answered apart, modulo 2^32. Written by the monitor.
+    pub answered: AtomicU32,
+    /// Not 0: the kernel shall look for another thread to run before it goes back to the program.
+    /// Written by the monitor.
+    pub preempt: AtomicU32,
+    /// How many threads wait for the vCPU. Written by the guest: while it is 0 nothing is preempted.
+    pub ready: AtomicU32,
+    /// When the first of the waiting threads shall go on (nanoseconds of the monotonic clock; 0: none
+    /// waits for a time). Written by the guest.
+    pub deadline: AtomicU64,
+    _pad3: [u32; 10],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
 }
@@ -52,6 +64,9 @@ pub struct Slot {
 
 const _: () = assert!(size_of::<Slot>() <= DATA);
 const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
+
+/// See [`Header::direct`].
+pub const APART: u32 = 1 << 31;
 
 /// What a slot's `state` can be.
 pub mod state {

@@ -43,15 +43,15 @@ pub mod physical {
     /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
     pub const PER_CPU: u64 = STRINGS + STRINGS_BYTES;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
-    /// The channel of vCPU 0: see [`crate::channel`].
-    pub const CHANNEL: u64 = PER_CPU + PER_CPU_BYTES;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
     pub const KERNEL_IMAGE: u64 = GRANULE;
     pub const KERNEL_IMAGE_BYTES: u64 = GRANULE;
+    /// The channel of vCPU 0: see [`crate::channel`].
+    pub const CHANNEL: u64 = KERNEL_IMAGE + KERNEL_IMAGE_BYTES;
     /// What follows is the kernel's to give out.
-    pub const BOOT_END: u64 = KERNEL_IMAGE + KERNEL_IMAGE_BYTES;
+    pub const BOOT_END: u64 = CHANNEL + crate::channel::CHANNEL_BYTES.next_multiple_of(GRANULE);
 
-    const _: () = assert!(CHANNEL + crate::channel::CHANNEL_BYTES <= GRANULE);
+    const _: () = assert!(PER_CPU + PER_CPU_BYTES <= GRANULE);
 }
 
 /// Where the host's vvar and vdso pages are in guest-physical memory: in a slot of their own,
@@ -90,6 +90,14 @@ pub mod selector {
     /// Its limit is the number of the CPU: the host's vDSO asks for it with `lsl` where there is no
     /// `rdpid` (Linux's GDT_ENTRY_CPUNODE).
     pub const CPU_NODE: u16 = 0x7b;
+}
+
+/// Vectors of exceptions that the monitor makes the kernel see.
+pub mod vector {
+    /// The program executed an instruction that it may not (Intel SDM 3A, 6.15).
+    pub const GENERAL_PROTECTION: u64 = 13;
+    /// No processor's: the monitor wants the kernel to look for another thread to run.
+    pub const PREEMPT: u64 = 32;
 }
 
 /// The first bytes of the kernel image.

@@ -279,7 +279,19 @@ exception_entry:
     push qword ptr [rip + per_cpu_area + {exception_top} - 56]
     SAVE_GENERAL
     cld
-    mov rdi, rsp
+    /* A fault of the program is handled on its thread's kernel stack, so that the handler may wait
+     * and other threads may run; one of the kernel itself (in a copy) stays on the fault stack. */
+    lea rax, [rip + per_cpu_area]
+    cmp [rsp + {frame_rip}], rax
+    jae 5f
+    mov rdi, [rip + per_cpu_area + {kernel_rsp}]
+    sub rdi, {frame_bytes}
+    mov rbx, rdi
+    mov rsi, rsp
+    mov ecx, {frame_bytes} / 8
+    rep movsq
+    mov rsp, rbx
+5:  mov rdi, rsp
     SAVE_VECTOR
     call {exception}
     LOAD_VECTOR
@@ -350,6 +362,8 @@ user_string_fixup:
     stub_top = const STUB_TOP,
     exception_top = const EXCEPTION_TOP,
     area_end = const per_cpu::END,
+    frame_bytes = const FRAME_BYTES,
+    frame_rip = const core::mem::offset_of!(Frame, rip),
     user_data = const selector::USER_DATA,
     user_code = const selector::USER_CODE,
     flags = const KERNEL_FLAGS,

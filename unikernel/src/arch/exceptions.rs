@@ -3,7 +3,7 @@
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use pinion_abi::layout::{PER_CPU, USER_END};
+use pinion_abi::layout::{vector, PER_CPU, USER_END};
 
 use super::entry::{user_copy_access, user_copy_fixup, user_string_access, user_string_fixup};
 use super::per_cpu::variables;
@@ -13,6 +13,7 @@ use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
 use crate::signals::{self, Cause, Signal};
 use crate::text;
+use crate::threads::scheduler;
 
 const DIVIDE: u64 = 0;
 const DEBUG: u64 = 1;
@@ -36,7 +37,8 @@ const ALIGNMENT_CHECK: u64 = 1 << 18;
 /// `int imm8`.
 const INT: u8 = 0xcd;
 
-/// Called by the entry code on the fault stack, which nothing may fault on.
+/// Called by the entry code: for the program's exceptions on the thread's kernel stack, for the
+/// kernel's own on the fault stack, which nothing may fault on.
 pub extern "C" fn exception(frame: &mut Frame) {
     let address = if frame.original == PAGE_FAULT {
         // SAFETY: this vCPU's own variables; the stub wrote the field.
@@ -49,6 +51,9 @@ pub extern "C" fn exception(frame: &mut Frame) {
     }
     if KERNEL_CODE.contains(&frame.rip) {
         return in_kernel(frame, address);
+    }
+    if frame.original == vector::PREEMPT {
+        return scheduler::give_way();
     }
     if frame.original == BREAKPOINT {
         // A jump into the padding of a patch, which stands for an instruction that was moved.

@@ -4,6 +4,7 @@ pub mod entry;
 pub mod exceptions;
 pub mod frame;
 pub mod per_cpu;
+pub mod switch;
 
 pub use frame::Frame;
 

@@ -3,6 +3,8 @@
 
 use pinion_abi::layout::{self, per_cpu, selector};
 
+use crate::threads::Thread;
+
 /// The variables that the entry code uses; offsets are pinned below for the assembly.
 #[repr(C)]
 pub struct Variables {
@@ -14,8 +16,8 @@ pub struct Variables {
     pub fault_address: u64,
     /// Scratch of the cpuid entry.
     pub scratch: [u64; 4],
-    /// The program's fs base as the kernel last set it.
-    pub fs_base: u64,
+    /// The thread that runs.
+    pub thread: *const Thread,
 }
 
 pub const USER_RSP: u64 = 0;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use pinion_abi::boot::ProcessInfo;
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::elf::{Elf, ElfError, Segment};
 use pinion_abi::layout::{selector, PAGE, PHYSICAL, USER_END};
 use pinion_abi::Errno;
@@ -273,7 +273,7 @@ fn open_interpreter(offset: u64, bytes: u64) -> Result<u64, ElfError> {
         path.add(bytes as usize - 1).write(0);
     }
     let args = [AT_FDCWD, to, O_CLOEXEC, 0, 0, 0];
-    let opened = channel::result(slot.call(OPENAT, &args, true));
+    let opened = channel::result(slot.call(OPENAT, &args, Wait::Always));
     memory::unmap_file(physical, pages);
     memory::free_pages(physical, (pages / PAGE) as usize);
     opened.map_err(|_: Errno| ElfError::NoInterpreter)
@@ -283,7 +283,7 @@ fn file_bytes(descriptor: u64) -> Result<u64, ElfError> {
     let slot = channel::Owned::take();
     let to = pinion_abi::channel::DATA as u64;
     let args = [descriptor, to, 0, 0, 0, 0];
-    channel::result(slot.call(FSTAT, &args, false)).map_err(|_| ElfError::NoInterpreter)?;
+    channel::result(slot.call(FSTAT, &args, Wait::Never)).map_err(|_| ElfError::NoInterpreter)?;
     // SAFETY: the answer is a struct stat in the slot's data.
     Ok(unsafe { ((slot.address() + to + STAT_SIZE) as *const u64).read() })
 }

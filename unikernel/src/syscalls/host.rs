@@ -252,7 +252,7 @@ fn items(size: u32, count: u64) -> Result<u64, Errno> {
 /// Makes the call of a row marked `host`.
 pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
     let mut data = Data {
-        slot: Owned::take(),
+        slot: Owned::take_for_call(),
         used: DATA as u64,
         outputs: [None; 6],
     };
@@ -287,7 +287,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
             passed[usize::from(*at)] = args[usize::from(*at)];
         }
     }
-    let value = data.slot.call(number, &passed, wait == Wait::Always);
+    let value = data.slot.call(number, &passed, wait);
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {
         let bytes = match output.valid {

@@ -7,7 +7,7 @@ mod memory;
 pub mod process;
 mod signal;
 mod threads;
-mod time;
+pub mod time;
 
 use pinion_abi::calls::{Arg, Wait, NUMBERS};
 use pinion_abi::{for_each_call, Errno};
@@ -15,7 +15,8 @@ use pinion_abi::{for_each_call, Errno};
 use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
-use crate::{boot, text};
+use crate::threads::scheduler;
+use crate::{boot, channel, text};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
@@ -94,4 +95,7 @@ pub extern "C" fn system_call(frame: &mut Frame) {
         Ok(value) => value,
         Err(errno) => errno.as_result() as u64,
     };
+    if channel::should_give_way() {
+        scheduler::give_way();
+    }
 }

@@ -1,6 +1,6 @@
 //! The process itself: its ids, its end, prctl(2), arch_prctl(2).
 
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 use spin::Mutex;
@@ -9,12 +9,13 @@ use crate::arch::{self, Frame};
 use crate::boot;
 use crate::channel::Owned;
 use crate::mm::user;
+use crate::threads::scheduler;
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
     let args = [code & 0xff, 0, 0, 0, 0, 0];
     loop {
-        Owned::take().call(machine::EXIT, &args, true);
+        Owned::take().call(machine::EXIT, &args, Wait::Always);
     }
 }
 
@@ -22,12 +23,16 @@ fn end(code: u64) -> ! {
 pub fn exit_with_signal(signal: u32) -> ! {
     let args = [u64::from(signal), 0, 0, 0, 0, 0];
     loop {
-        Owned::take().call(machine::EXIT_SIGNAL, &args, true);
+        Owned::take().call(machine::EXIT_SIGNAL, &args, Wait::Always);
     }
 }
 
 pub fn exit(frame: &mut Frame) -> Result<u64, Errno> {
-    end(frame.rdi)
+    if scheduler::count() == 1 {
+        end(frame.rdi)
+    }
+    super::threads::release();
+    scheduler::end()
 }
 
 pub fn exit_group(frame: &mut Frame) -> Result<u64, Errno> {
@@ -138,16 +143,6 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
         }
         PR_GET_TIMERSLACK => return Ok(attributes.timer_slack),
         _ => return Err(Errno::EINVAL),
-    }
-    Ok(0)
-}
-
-/// getcpu(2): there is one vCPU, on node 0.
-pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
-    for address in [frame.rdi, frame.rsi] {
-        if address != 0 {
-            user::write(address, &0u32)?;
-        }
     }
     Ok(0)
 }

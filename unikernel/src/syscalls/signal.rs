@@ -1,6 +1,6 @@
 //! Signal dispositions, masks and waiting (signal(7)).
 
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
@@ -8,6 +8,7 @@ use crate::boot;
 use crate::channel;
 use crate::mm::user;
 use crate::signals::{self, Action, Signal, SIGNALS};
+use crate::threads::scheduler;
 
 /// The only size of a signal set that Linux takes.
 const SET_BYTES: u64 = 8;
@@ -51,7 +52,7 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
         } & !UNBLOCKABLE;
         SIGNALS.lock().blocked = after;
         // The host holds back what the program blocks.
-        channel::Owned::take().call(machine::BLOCK, &[after, 0, 0, 0, 0, 0], true);
+        channel::Owned::take().call(machine::BLOCK, &[after, 0, 0, 0, 0, 0], Wait::Always);
     }
     if old != 0 {
         user::write(old, &before)?;
@@ -101,13 +102,15 @@ pub fn rt_sigpending(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// pause(2) waits for signals in the host.
+/// pause(2): only a signal ends it.
 pub fn pause(_: &mut Frame) -> Result<u64, Errno> {
-    let slot = channel::Owned::take();
-    channel::result(slot.call(machine::PAUSE, &[0; 6], true))
+    loop {
+        scheduler::prepare();
+        scheduler::block(None);
+    }
 }
 
-/// tkill(2) and tgkill(2) of the only thread are a kill(2) of the process.
+/// tkill(2) and tgkill(2): signals of a thread are signals of the process as yet.
 pub fn tkill(frame: &mut Frame) -> Result<u64, Errno> {
     send(frame.rdi, frame.rsi)
 }
@@ -120,8 +123,9 @@ fn send(thread: u64, signal: u64) -> Result<u64, Errno> {
     if thread as i32 <= 0 {
         return Err(Errno::EINVAL);
     }
-    if thread != u64::from(boot::info().process.pid) {
+    if scheduler::find(thread as u32).is_none() {
         return Err(Errno::ESRCH);
     }
-    channel::host_call(KILL, [thread, signal, 0, 0, 0, 0])
+    let process = u64::from(boot::info().process.pid);
+    channel::host_call(KILL, [process, signal, 0, 0, 0, 0])
 }

@@ -1,38 +1,205 @@
-//! What programs ask about threads and processors. There is one of each until threads come.
+//! Threads as the C library and Go make them (clone(2), futex(2), set_tid_address(2)), and what
+//! programs ask about processors.
 
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
-use crate::arch::Frame;
-use crate::boot;
+use super::time;
+use crate::arch::{self, Frame};
 use crate::mm::user;
+use crate::threads::{current, futex, scheduler, Thread};
 
-const CLOCK_NANOSLEEP: u32 = 230;
+const CLONE_VM: u64 = 0x100;
+const CLONE_SIGHAND: u64 = 0x800;
+const CLONE_THREAD: u64 = 0x1_0000;
+const CLONE_SETTLS: u64 = 0x8_0000;
+const CLONE_PARENT_SETTID: u64 = 0x10_0000;
+const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
+const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+/// What makes a thread of a process.
+const THREAD: u64 = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 
-pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
-    Ok(u64::from(boot::info().process.pid))
+/// The arguments of clone(2) and clone3(2) that matter to a thread.
+struct Clone {
+    flags: u64,
+    stack: u64,
+    parent_tid: u64,
+    child_tid: u64,
+    tls: u64,
 }
 
-/// set_tid_address(2): the word is cleared when a thread ends and others may wait for that; the
-/// only thread's end is the process' end.
-pub fn set_tid_address(_: &mut Frame) -> Result<u64, Errno> {
-    Ok(u64::from(boot::info().process.pid))
+pub fn clone(frame: &mut Frame) -> Result<u64, Errno> {
+    let [flags, stack, parent_tid, child_tid, tls, _] = frame.args();
+    make(
+        frame,
+        &Clone {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+        },
+    )
 }
 
-/// set_robust_list(2): the list matters when a thread dies and others live on.
-pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
-    const HEAD_BYTES: u64 = 24;
-    if frame.rsi != HEAD_BYTES {
+pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
+    /// Bytes of the first version of struct clone_args.
+    const SMALLEST: u64 = 64;
+    if frame.rsi < SMALLEST {
         return Err(Errno::EINVAL);
     }
+    let [flags, _pidfd, child_tid, parent_tid, _signal, stack, stack_bytes, tls]: [u64; 8] =
+        user::read(frame.rdi)?;
+    let stack = stack.checked_add(stack_bytes).ok_or(Errno::EINVAL)?;
+    make(
+        frame,
+        &Clone {
+            flags,
+            stack,
+            parent_tid,
+            child_tid,
+            tls,
+        },
+    )
+}
+
+fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
+    if clone.flags & THREAD != THREAD {
+        // A process: fork(2) comes with its own issue.
+        return Err(Errno::ENOSYS);
+    }
+    let mut child = *frame;
+    child.rax = 0;
+    child.rcx = child.rip;
+    if clone.stack != 0 {
+        child.rsp = clone.stack;
+    }
+    let fs_base = if clone.flags & CLONE_SETTLS != 0 {
+        clone.tls
+    } else {
+        arch::fs_base()
+    };
+    if fs_base >= USER_END {
+        return Err(Errno::EPERM);
+    }
+    let thread = Thread::new(&child, fs_base).ok_or(Errno::EAGAIN)?;
+    if clone.flags & CLONE_PARENT_SETTID != 0 {
+        user::write(clone.parent_tid, &thread.id)?;
+    }
+    if clone.flags & CLONE_CHILD_SETTID != 0 {
+        user::write(clone.child_tid, &thread.id)?;
+    }
+    if clone.flags & CLONE_CHILD_CLEARTID != 0 {
+        thread
+            .clear_child_tid
+            .store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
+    }
+    let id = thread.id;
+    scheduler::add(thread);
+    Ok(u64::from(id))
+}
+
+/// Tells others that the running thread ends: its robust futexes, and who joins it.
+pub fn release() {
+    use core::sync::atomic::Ordering::Relaxed;
+    let thread = current();
+    let list = thread.robust_list.load(Relaxed);
+    if list != 0 {
+        // A list that cannot be read ends there, as in Linux.
+        let _ = release_robust(list, thread.id);
+    }
+    let word = thread.clear_child_tid.load(Relaxed);
+    if word != 0 && user::write(word, &0u32).is_ok() {
+        let _ = futex::wake(word, 1, futex::ANY);
+    }
+}
+
+/// The futexes that the thread holds are marked and handed on (linux/Documentation,
+/// robust-futexes).
+fn release_robust(head: u64, id: u32) -> Result<(), Errno> {
+    const MOST: usize = 2048;
+    let [first, offset, pending]: [u64; 3] = user::read(head)?;
+    let mut entry = first & !1;
+    for _ in 0..MOST {
+        if entry == head {
+            break;
+        }
+        let next: u64 = user::read(entry)?;
+        if entry != pending {
+            abandon(entry.wrapping_add(offset), id)?;
+        }
+        entry = next & !1;
+    }
+    if pending != 0 {
+        abandon((pending & !1).wrapping_add(offset), id)?;
+    }
+    Ok(())
+}
+
+fn abandon(word: u64, id: u32) -> Result<(), Errno> {
+    const WAITERS: u32 = 0x8000_0000;
+    const OWNER_DIED: u32 = 0x4000_0000;
+    const ID: u32 = 0x3fff_ffff;
+    let value: u32 = user::read(word)?;
+    if value & ID != id {
+        return Ok(());
+    }
+    user::write(word, &(value & WAITERS | OWNER_DIED))?;
+    if value & WAITERS != 0 {
+        futex::wake(word, 1, futex::ANY)?;
+    }
+    Ok(())
+}
+
+pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
+    Ok(u64::from(current().id))
+}
+
+pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
+    let thread = current();
+    thread
+        .clear_child_tid
+        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    Ok(u64::from(thread.id))
+}
+
+/// Bytes of struct robust_list_head.
+const ROBUST_BYTES: u64 = 24;
+
+pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
+    if frame.rsi != ROBUST_BYTES {
+        return Err(Errno::EINVAL);
+    }
+    current()
+        .robust_list
+        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    Ok(0)
+}
+
+pub fn get_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
+    let [id, list, bytes, ..] = frame.args();
+    let head = match id as u32 {
+        0 => current()
+            .robust_list
+            .load(core::sync::atomic::Ordering::Relaxed),
+        id => {
+            let thread = scheduler::find(id).ok_or(Errno::ESRCH)?;
+            thread
+                .robust_list
+                .load(core::sync::atomic::Ordering::Relaxed)
+        }
+    };
+    user::write(list, &head)?;
+    user::write(bytes, &ROBUST_BYTES)?;
     Ok(0)
 }
 
 pub fn sched_yield(_: &mut Frame) -> Result<u64, Errno> {
+    scheduler::give_way();
     Ok(0)
 }
 
-/// membarrier(2): with one thread, every barrier holds. MEMBARRIER_CMD_QUERY is 0.
+/// membarrier(2): on one vCPU every switch of threads is a barrier. MEMBARRIER_CMD_QUERY is 0.
 pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
     const PRIVATE: u64 = 1 << 3 | 1 << 4;
     match frame.rdi {
@@ -42,50 +209,43 @@ pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
     }
 }
 
-/// futex(2) of a process with one thread: nobody wakes a waiter, so a wait ends by its timeout or
-/// by a signal.
+/// getcpu(2): there is one vCPU, on node 0.
+pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
+    for address in [frame.rdi, frame.rsi] {
+        if address != 0 {
+            user::write(address, &0u32)?;
+        }
+    }
+    Ok(0)
+}
+
+/// futex(2) between the threads of the process.
 pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
-    const WAIT: u64 = 0;
-    const WAKE: u64 = 1;
-    const WAIT_BITSET: u64 = 9;
-    const WAKE_BITSET: u64 = 10;
+    const COMMAND: u64 = 127;
     const PRIVATE: u64 = 128;
     const REALTIME: u64 = 256;
-    let [word, operation, value, timeout, ..] = frame.args();
-    if word % 4 != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if word >= USER_END {
-        return Err(Errno::EFAULT);
-    }
-    match operation & 127 {
-        WAIT | WAIT_BITSET => {
-            if user::read::<u32>(word)? != value as u32 {
-                return Err(Errno::EAGAIN);
-            }
-            if timeout == 0 {
-                return super::signal::pause(frame);
-            }
-            let absolute = u64::from(operation & 127 == WAIT_BITSET);
-            let clock = u64::from(operation & REALTIME == 0);
-            let kinds = [
-                pinion_abi::calls::Arg::Int,
-                pinion_abi::calls::Arg::Int,
-                pinion_abi::calls::Arg::In(16),
-                pinion_abi::calls::Arg::Out(16),
-            ];
-            let args = [clock, absolute, timeout, 0, 0, 0];
-            let wait = pinion_abi::calls::Wait::Always;
-            super::host::call(CLOCK_NANOSLEEP, wait, &kinds, args)?;
-            Err(Errno::ETIMEDOUT)
+    let [word, operation, value, timeout, second, third] = frame.args();
+    let value = value as u32;
+    let third = third as u32;
+    let clock = u64::from(operation & REALTIME == 0);
+    let deadline = |absolute: bool| -> Result<Option<u64>, Errno> {
+        match timeout {
+            0 => Ok(None),
+            address => time::deadline(clock, absolute, user::read(address)?).map(Some),
         }
-        WAKE | WAKE_BITSET => {
-            // A private futex is its address alone.
-            if operation & PRIVATE == 0 {
-                user::read::<u32>(word)?;
-            }
-            Ok(0)
-        }
+    };
+    // A private futex is its address alone; one that may be shared is what stands there.
+    if operation & PRIVATE == 0 && word % 4 == 0 {
+        user::read::<u32>(word)?;
+    }
+    match operation & COMMAND {
+        0 => futex::wait(word, value, futex::ANY, deadline(false)?),
+        1 => futex::wake(word, value, futex::ANY),
+        3 => futex::requeue(word, second, value, timeout as u32, None),
+        4 => futex::requeue(word, second, value, timeout as u32, Some(third)),
+        5 => futex::wake_op(word, second, value, timeout as u32, third),
+        9 => futex::wait(word, value, third, deadline(true)?),
+        10 => futex::wake(word, value, third),
         _ => Err(Errno::ENOSYS),
     }
 }

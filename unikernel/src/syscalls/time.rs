@@ -1,12 +1,13 @@
 //! Clocks, read by the host's own vDSO code where its pages are mapped: programs mostly call that
 //! code themselves.
 
-use pinion_abi::calls::machine;
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
 use crate::channel;
 use crate::mm::user;
+use crate::threads::scheduler;
 use crate::vdso;
 
 const CLOCK_REALTIME: u64 = 0;
@@ -26,7 +27,8 @@ fn from_host(number: u32, clock: u64) -> Result<[i64; 2], Errno> {
     let args = [clock, offset, 0, 0, 0, 0];
     // A thread's clock is that of the thread that serves.
     let blocks = clock as i32 == CLOCK_THREAD_CPUTIME_ID || (clock as i32) < 0;
-    channel::result(slot.call(number, &args, blocks))?;
+    let wait = if blocks { Wait::Always } else { Wait::Never };
+    channel::result(slot.call(number, &args, wait))?;
     // SAFETY: the slot is ours, and its data begin with the answer.
     Ok(unsafe { ((slot.address() + offset) as *const [i64; 2]).read() })
 }
@@ -62,4 +64,57 @@ pub fn time(frame: &mut Frame) -> Result<u64, Errno> {
         user::write(frame.rdi, &seconds)?;
     }
     Ok(seconds as u64)
+}
+
+const CLOCK_MONOTONIC: u64 = 1;
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The monotonic clock, in nanoseconds.
+pub fn monotonic() -> u64 {
+    now(CLOCK_MONOTONIC).map_or(0, |time| nanoseconds(time).unwrap_or(0))
+}
+
+fn nanoseconds([seconds, nanoseconds]: [i64; 2]) -> Option<u64> {
+    let valid = seconds >= 0 && (0..NANOSECONDS as i64).contains(&nanoseconds);
+    valid.then(|| {
+        (seconds as u64)
+            .saturating_mul(NANOSECONDS)
+            .saturating_add(nanoseconds as u64)
+    })
+}
+
+/// The deadline, by the monotonic clock, of a time that a call was given.
+pub fn deadline(clock: u64, absolute: bool, time: [i64; 2]) -> Result<u64, Errno> {
+    let time = nanoseconds(time).ok_or(Errno::EINVAL)?;
+    if !absolute {
+        return Ok(monotonic().saturating_add(time));
+    }
+    if clock == CLOCK_MONOTONIC {
+        return Ok(time);
+    }
+    let there = nanoseconds(now(clock)?).unwrap_or(0);
+    Ok(monotonic().saturating_add(time.saturating_sub(there)))
+}
+
+fn sleep(deadline: u64) {
+    scheduler::prepare();
+    scheduler::block(Some(deadline.max(1)));
+}
+
+pub fn nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
+    let until = deadline(CLOCK_MONOTONIC, false, user::read(frame.rdi)?)?;
+    sleep(until);
+    Ok(0)
+}
+
+pub fn clock_nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
+    const TIMER_ABSTIME: u64 = 1;
+    const CLOCK_THREAD_CPUTIME_ID: u64 = 3;
+    let [clock, flags, request, ..] = frame.args();
+    if clock == CLOCK_THREAD_CPUTIME_ID {
+        return Err(Errno::EINVAL);
+    }
+    let until = deadline(clock, flags & TIMER_ABSTIME != 0, user::read(request)?)?;
+    sleep(until);
+    Ok(0)
 }

@@ -23,6 +23,8 @@ pub const KVM_SET_XCRS: u64 = 0x4188_aea7;
 pub const KVM_GET_TSC_KHZ: u64 = 0xaea3;
 pub const KVM_SET_DEVICE_ATTR: u64 = 0x4018_aee1;
 
+pub const KVM_GET_VCPU_EVENTS: u64 = 0x8040_ae9f;
+
 pub const KVM_MEM_READONLY: u32 = 1 << 1;
 
 pub const KVM_EXIT_IO: u32 = 2;
@@ -188,6 +190,19 @@ pub struct kvm_device_attr {
     pub attr: u64,
     pub addr: u64,
 }
+
+/// As far as it is used here.
+#[repr(C)]
+#[derive(Default)]
+pub struct kvm_vcpu_events {
+    pub exception_injected: u8,
+    pub exception_nr: u8,
+    pub exception_has_error_code: u8,
+    pub exception_pending: u8,
+    pub rest: [u32; 15],
+}
+
+const _: () = assert!(size_of::<kvm_vcpu_events>() == 64);
 
 /// The shared page of a vCPU, as far as it is used here.
 #[repr(C)]

@@ -232,6 +232,26 @@ impl Vcpu {
         unsafe { (&raw mut (*run).immediate_exit).write_volatile(u8::from(on)) };
     }
 
+    /// Where [`Vcpu::set_immediate_exit`] writes: for a signal handler, which may store 1.
+    pub fn immediate_exit(&self) -> *mut u8 {
+        // SAFETY: as in `run`; no reference is made.
+        unsafe { &raw mut (*self.run.as_ptr()).immediate_exit }
+    }
+
+    /// Whether an exception waits to be delivered to the guest.
+    pub fn has_exception(&self) -> Result<bool> {
+        let mut events = kvm_vcpu_events::default();
+        // SAFETY: the structure is what the request fills.
+        unsafe {
+            call!(
+                &self.fd,
+                KVM_GET_VCPU_EVENTS,
+                &mut events as *mut kvm_vcpu_events
+            )?
+        };
+        Ok(events.exception_injected != 0 || events.exception_pending != 0)
+    }
+
     pub fn regs(&self) -> Result<kvm_regs> {
         let mut regs = kvm_regs::default();
         // SAFETY: the structure is what the request fills.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::futex;
 use super::server::Server;
 use super::signals;
 
@@ -38,7 +39,7 @@ fn run(server: &Server) {
         // A request that came while the flag fell is served; the guest then leaves for others.
         while server.drain() > 0 {}
         while server.awake.load(Ordering::Acquire) == 0 {
-            futex(server, libc::FUTEX_WAIT, 0);
+            futex::wait(&server.awake, 0);
         }
         server.header().polled.store(1, Ordering::Relaxed);
     }
@@ -69,19 +70,6 @@ fn poll(server: &Server, blocked: &mut u64) {
 /// Has the helper poll again.
 pub fn wake(server: &Server) {
     if server.awake.swap(1, Ordering::Release) == 0 {
-        futex(server, libc::FUTEX_WAKE, 1);
+        futex::wake(&server.awake);
     }
-}
-
-fn futex(server: &Server, operation: i32, value: u32) {
-    // SAFETY: the word lives as long as the server; no timeout is given.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            server.awake.as_ptr(),
-            operation | libc::FUTEX_PRIVATE_FLAG,
-            value,
-            std::ptr::null::<libc::timespec>(),
-        )
-    };
 }

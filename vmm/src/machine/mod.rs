@@ -1,7 +1,9 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod futex;
 mod helper;
 mod image;
+mod kick;
 mod memory;
 mod report;
 mod requests;
@@ -11,8 +13,10 @@ mod signals;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod ticker;
 mod timeline;
 mod vdso;
+mod workers;
 
 use std::ffi::CString;
 use std::fs::File;
@@ -23,12 +27,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
-use pinion_abi::layout::{per_cpu, physical, KERNEL, PER_CPU, VDSO_PHYSICAL};
+use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU, VDSO_PHYSICAL};
 use pinion_abi::ports;
 
 use crate::calls::Service;
 use crate::exit::ExitStatus;
-use crate::kvm::abi::{kvm_userspace_memory_region, KVM_MEM_READONLY};
+use crate::kvm::abi::{kvm_regs, kvm_userspace_memory_region, KVM_MEM_READONLY};
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
 use image::{Image, ImageError};
 use memory::{Memory, MemoryError};
@@ -48,6 +52,8 @@ pub enum MachineError {
     Strings { bytes: usize, most: u64 },
     #[error("start the helper thread: {0}")]
     Helper(io::Error),
+    #[error("handle the monitor's own signal: {0}")]
+    Kick(io::Error),
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
@@ -148,7 +154,9 @@ impl Machine {
             timeline,
         };
         let server = Arc::new(Server::new(memory, service, machinery));
+        kick::prepare(vcpu.immediate_exit()).map_err(MachineError::Kick)?;
         helper::spawn(&server).map_err(MachineError::Helper)?;
+        ticker::spawn(&server).map_err(MachineError::Helper)?;
         Ok(Runner {
             vcpu,
             server,
@@ -254,7 +262,7 @@ impl Runner {
                     self.server.end(ExitStatus::Signal(libc::SIGKILL));
                 }
                 Exit::Out(_) | Exit::In(_) => self.general_protection()?,
-                Exit::Interrupted => {}
+                Exit::Interrupted => self.interrupted()?,
                 // A page of a mapped file is not there any more (mmap(2), SIGBUS).
                 Exit::BadMemory => self.server.end(ExitStatus::Signal(libc::SIGBUS)),
                 // The guest destroyed what it runs on: its tables, its stubs.
@@ -295,15 +303,36 @@ impl Runner {
     /// The program used a port, which Linux answers with SIGSEGV: the kernel is sent to its
     /// exception entry as if the processor had raised #GP.
     fn general_protection(&mut self) -> Result<(), KvmError> {
-        const VECTOR: u64 = 13;
         self.vcpu.settle()?;
-        let mut regs = self.vcpu.regs()?;
+        let regs = self.vcpu.regs()?;
         if regs.rip >= KERNEL {
             self.server.end(ExitStatus::Signal(libc::SIGSEGV));
         }
+        self.raise(vector::GENERAL_PROTECTION, regs)
+    }
+
+    /// A signal of the host ended the run: a kick, or one of the guest's.
+    fn interrupted(&mut self) -> Result<(), KvmError> {
+        self.vcpu.set_immediate_exit(false);
+        let preempt = &self.server.header().preempt;
+        if preempt.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        let regs = self.vcpu.regs()?;
+        // The kernel itself is not preempted: it looks at the flag before it goes back. Nor is
+        // an exception that is on its way overtaken.
+        if regs.rip >= PER_CPU || self.vcpu.has_exception()? {
+            return Ok(());
+        }
+        preempt.store(0, Ordering::Release);
+        self.raise(vector::PREEMPT, regs)
+    }
+
+    /// Sends the vCPU, which is in the program, to the kernel's exception entry.
+    fn raise(&mut self, vector: u64, mut regs: kvm_regs) -> Result<(), KvmError> {
         let sregs = self.vcpu.sregs()?;
         let frame = [
-            VECTOR,
+            vector,
             0,
             regs.rip,
             u64::from(sregs.cs.selector),

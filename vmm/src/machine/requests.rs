@@ -69,6 +69,16 @@ impl Server {
                 signals::block(a)
             }
             PENDING => Ok(signals::pending() as i64),
+            IDLE if !may_block => return Answer::WouldBlock,
+            IDLE => {
+                self.idle(a, b);
+                Ok(0)
+            }
+            PREEMPT => {
+                self.ticking.store(a != 0, Ordering::Relaxed);
+                self.ticker.set(a != 0);
+                Ok(0)
+            }
             PAUSE if !may_block => return Answer::WouldBlock,
             PAUSE => signals::pause(),
             SET_NOFILE => {

@@ -1,13 +1,18 @@
 //! The monitor's side of the channel: takes requests, has them done, writes answers.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
 
 use pinion_abi::calls::machine;
-use pinion_abi::channel::{state, Header, Request, Slot, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::physical;
 
+use super::futex;
+use super::kick::Target;
 use super::memory::Memory;
 use super::requests::Machinery;
+use super::ticker::Ticker;
+use super::workers::{self, Workers};
 use crate::calls::{Answer, Service, SlotData};
 
 /// Serves one channel. The vCPU's thread and a helper share it.
@@ -21,6 +26,14 @@ pub struct Server {
     pub(super) awake: AtomicU32,
     /// Exits for the channel, for the counters.
     pub exits: AtomicU64,
+    /// The vCPU's thread.
+    pub(super) vcpu: Target,
+    pub(super) ticker: Ticker,
+    /// Whether the guest wants its threads preempted.
+    pub(super) ticking: AtomicBool,
+    pub(super) workers: Workers,
+    /// Requests answered by workers; the header has a copy for the guest.
+    answered: AtomicU32,
 }
 
 impl Server {
@@ -32,6 +45,11 @@ impl Server {
             taken: AtomicU32::new(0),
             awake: AtomicU32::new(0),
             exits: AtomicU64::new(0),
+            vcpu: Target::this_thread(),
+            ticker: Ticker::default(),
+            ticking: AtomicBool::new(false),
+            workers: Workers::default(),
+            answered: AtomicU32::new(0),
         }
     }
 
@@ -97,17 +115,53 @@ impl Server {
     }
 
     /// Serves the slot that the vCPU named before it left, if it did.
-    pub fn serve_direct(&self) -> bool {
-        match self.header().direct.swap(0, Ordering::Acquire) {
-            0 => false,
-            index => {
-                self.serve((index - 1) as usize % SLOTS, true);
-                true
+    pub fn serve_direct(self: &Arc<Self>) -> bool {
+        let direct = self.header().direct.swap(0, Ordering::Acquire);
+        if direct == 0 {
+            return false;
+        }
+        let index = ((direct & !APART).wrapping_sub(1)) as usize % SLOTS;
+        if direct & APART == 0 {
+            self.serve(index, true);
+        } else if !self.serve(index, false) {
+            self.slot(index)
+                .0
+                .state
+                .store(state::SUBMITTED, Ordering::Relaxed);
+            if !workers::serve(self, index) {
+                self.serve(index, true);
             }
         }
+        true
     }
 
-    fn serve(&self, index: usize, may_block: bool) {
+    /// Serves a slot on a worker, and tells the guest.
+    pub(super) fn serve_apart(&self, index: usize) {
+        self.serve(index, true);
+        let answered = self
+            .answered
+            .fetch_add(1, Ordering::Release)
+            .wrapping_add(1);
+        self.header().answered.store(answered, Ordering::Release);
+        futex::wake(&self.answered);
+        self.preempt();
+    }
+
+    /// Has the guest's kernel look for what else it can run, soon.
+    pub(super) fn preempt(&self) {
+        self.header().preempt.store(1, Ordering::Release);
+        self.vcpu.kick();
+    }
+
+    /// The vCPU has nothing to run until something is answered apart, or until the deadline.
+    pub(super) fn idle(&self, seen: u64, deadline: u64) {
+        self.ticker.set(false);
+        futex::wait_until(&self.answered, seen as u32, deadline);
+        self.ticker.set(self.ticking.load(Ordering::Relaxed));
+    }
+
+    /// Returns whether the slot was answered, rather than found to block.
+    fn serve(&self, index: usize, may_block: bool) -> bool {
         let (slot, data) = self.slot(index);
         let request = Request {
             number: slot.number.load(Ordering::Relaxed),
@@ -126,5 +180,6 @@ impl Server {
             Answer::WouldBlock => state::WOULD_BLOCK,
         };
         slot.state.store(state, Ordering::Release);
+        state == state::DONE
     }
 }

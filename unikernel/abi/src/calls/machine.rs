@@ -70,6 +70,11 @@ requests! {
     /// offsets of 4 bytes, in order, into the slot at `offset`. Returns how many. Flags:
     /// `MAP_FILE_EXECUTABLE`.
     1041 FIND_CPUID (fd, start, bytes, offset, flags)
+    /// The vCPU has nothing to run: it waits until the channel's `answered` is not that any more,
+    /// until the monotonic clock reaches the deadline (nanoseconds; 0: none), or until a signal.
+    1042 IDLE (answered, deadline)
+    /// Whether threads shall be preempted: the vCPU is then kicked when others wait for it.
+    1043 PREEMPT (on)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -1,0 +1,163 @@
+//! Futexes (futex(2)) between the threads of the process.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+
+use pinion_abi::layout::USER_END;
+use pinion_abi::Errno;
+use spin::Mutex;
+
+use super::{current, scheduler, Thread};
+use crate::mm::user;
+
+struct Waiter {
+    thread: Arc<Thread>,
+    bits: u32,
+}
+
+/// Waiters by the address of the word they wait at, first come first.
+static WAITERS: Mutex<BTreeMap<u64, VecDeque<Waiter>>> = Mutex::new(BTreeMap::new());
+
+/// Every bit: what FUTEX_WAIT and FUTEX_WAKE match.
+pub const ANY: u32 = u32::MAX;
+
+fn check(word: u64) -> Result<(), Errno> {
+    if word % 4 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if word >= USER_END {
+        return Err(Errno::EFAULT);
+    }
+    Ok(())
+}
+
+/// FUTEX_WAIT_BITSET: waits at `word` while it is `value`, until a wake with one of the bits.
+pub fn wait(word: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u64, Errno> {
+    check(word)?;
+    if bits == 0 {
+        return Err(Errno::EINVAL);
+    }
+    // The kernel is not preempted: nothing can come between this look and the wait.
+    if user::read::<u32>(word)? != value {
+        return Err(Errno::EAGAIN);
+    }
+    let thread = scheduler::find(current().id).ok_or(Errno::ESRCH)?;
+    scheduler::prepare();
+    let waiter = Waiter { thread, bits };
+    WAITERS.lock().entry(word).or_default().push_back(waiter);
+    if scheduler::block(deadline) {
+        return Ok(0);
+    }
+    remove_current();
+    Err(Errno::ETIMEDOUT)
+}
+
+/// Takes the running thread out of every queue: a requeue may have moved it.
+fn remove_current() {
+    let id = current().id;
+    WAITERS.lock().retain(|_, queue| {
+        queue.retain(|waiter| waiter.thread.id != id);
+        !queue.is_empty()
+    });
+}
+
+/// FUTEX_WAKE_BITSET: wakes up to `count` waiters with one of the bits; returns how many.
+pub fn wake(word: u64, count: u32, bits: u32) -> Result<u64, Errno> {
+    check(word)?;
+    if bits == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut woken = 0;
+    while woken < u64::from(count) {
+        let next = take(word, bits);
+        match next {
+            Some(thread) => woken += u64::from(scheduler::wake(&thread)),
+            None => break,
+        }
+    }
+    Ok(woken)
+}
+
+fn take(word: u64, bits: u32) -> Option<Arc<Thread>> {
+    let mut waiters = WAITERS.lock();
+    let queue = waiters.get_mut(&word)?;
+    let at = queue.iter().position(|waiter| waiter.bits & bits != 0)?;
+    let waiter = queue.remove(at)?;
+    if queue.is_empty() {
+        waiters.remove(&word);
+    }
+    Some(waiter.thread)
+}
+
+/// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some waiters and has others wait at `target`.
+/// Returns how many were woken or moved (woken only, for FUTEX_REQUEUE as Linux counts).
+pub fn requeue(
+    word: u64,
+    target: u64,
+    wake_count: u32,
+    move_count: u32,
+    expected: Option<u32>,
+) -> Result<u64, Errno> {
+    check(word)?;
+    check(target)?;
+    if let Some(expected) = expected {
+        if user::read::<u32>(word)? != expected {
+            return Err(Errno::EAGAIN);
+        }
+    }
+    let woken = wake(word, wake_count, ANY)?;
+    let mut moved = 0;
+    let mut waiters = WAITERS.lock();
+    while moved < u64::from(move_count) {
+        let Some(waiter) = waiters.get_mut(&word).and_then(VecDeque::pop_front) else {
+            break;
+        };
+        waiters.entry(target).or_default().push_back(waiter);
+        moved += 1;
+    }
+    waiters.retain(|_, queue| !queue.is_empty());
+    Ok(woken + moved)
+}
+
+/// FUTEX_WAKE_OP: changes the word at `second`, wakes at `word`, and at `second` if its old value
+/// was as the operation says.
+pub fn wake_op(
+    word: u64,
+    second: u64,
+    count: u32,
+    second_count: u32,
+    operation: u32,
+) -> Result<u64, Errno> {
+    check(second)?;
+    let argument = |value: u32| ((value << 20) as i32 >> 20) as u32;
+    let mut operand = argument(operation >> 12 & 0xfff);
+    let compared = argument(operation & 0xfff);
+    if operation >> 31 & 1 != 0 {
+        operand = 1u32.checked_shl(operand & 31).unwrap_or(0);
+    }
+    let old: u32 = user::read(second)?;
+    let new = match operation >> 28 & 7 {
+        0 => operand,
+        1 => old.wrapping_add(operand),
+        2 => old | operand,
+        3 => old & !operand,
+        4 => old ^ operand,
+        _ => return Err(Errno::ENOSYS),
+    };
+    user::write(second, &new)?;
+    let (old_signed, compared_signed) = (old as i32, compared as i32);
+    let also = match operation >> 24 & 15 {
+        0 => old == compared,
+        1 => old != compared,
+        2 => old_signed < compared_signed,
+        3 => old_signed <= compared_signed,
+        4 => old_signed > compared_signed,
+        5 => old_signed >= compared_signed,
+        _ => return Err(Errno::ENOSYS),
+    };
+    let mut woken = wake(word, count, ANY)?;
+    if also {
+        woken += wake(second, second_count, ANY)?;
+    }
+    Ok(woken)
+}

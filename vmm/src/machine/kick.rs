@@ -1,0 +1,88 @@
+//! Gets a vCPU's thread out of KVM_RUN: by a signal whose handler only has the next run end at
+//! once.
+
+use std::arch::global_asm;
+use std::io;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// The C library keeps this number for itself and hides it from programs, so a guest has no use for
+/// it; the monitor itself cancels no threads.
+const KICK: libc::c_int = 32;
+
+/// The vCPU's `immediate_exit`: a kick that comes just before KVM_RUN must not be lost.
+static IMMEDIATE_EXIT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+
+extern "C" fn note(_: libc::c_int) {
+    let flag = IMMEDIATE_EXIT.load(Ordering::Relaxed);
+    if !flag.is_null() {
+        // SAFETY: the pointer is that of a vCPU's shared page, which stays mapped as long as the
+        // process runs a guest.
+        unsafe { flag.write_volatile(1) };
+    }
+}
+
+// The C library's sigaction(3) refuses the number, so the system call is made as it does: with a
+// restorer (sigreturn(2)).
+global_asm!(
+    ".global pinion_restore_signal",
+    "pinion_restore_signal:",
+    "mov eax, 15",
+    "syscall",
+);
+
+extern "C" {
+    fn pinion_restore_signal();
+}
+
+/// The kernel's struct sigaction (asm/signal.h).
+#[repr(C)]
+struct Action {
+    handler: extern "C" fn(libc::c_int),
+    flags: u64,
+    restorer: unsafe extern "C" fn(),
+    mask: u64,
+}
+
+/// Installs the handler for the vCPU with that `immediate_exit`.
+pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
+    IMMEDIATE_EXIT.store(immediate_exit, Ordering::Relaxed);
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let action = Action {
+        handler: note,
+        flags: SA_RESTORER,
+        restorer: pinion_restore_signal,
+        mask: 0,
+    };
+    let action: *const Action = &action;
+    let old = std::ptr::null_mut::<Action>();
+    // SAFETY: the structure is the kernel's; the handler stores one atomic.
+    match unsafe { libc::syscall(libc::SYS_rt_sigaction, KICK, action, old, 8) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A vCPU's thread, as the target of kicks.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    process: libc::pid_t,
+    thread: libc::pid_t,
+}
+
+impl Target {
+    /// The calling thread.
+    pub fn this_thread() -> Target {
+        // SAFETY: both calls take nothing.
+        let thread = unsafe { libc::syscall(libc::SYS_gettid) } as libc::pid_t;
+        // SAFETY: as above.
+        Target {
+            process: unsafe { libc::getpid() },
+            thread,
+        }
+    }
+
+    pub fn kick(&self) {
+        // SAFETY: the call takes numbers. An error means that the thread has ended.
+        unsafe { libc::syscall(libc::SYS_tgkill, self.process, self.thread, KICK) };
+    }
+}
