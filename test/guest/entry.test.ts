@@ -1,13 +1,15 @@
 /** Entering the kernel: what survives a system call, and what ends the program. */
 import { beforeAll, expect, test } from 'vitest';
-import { build, expectSame } from './programs.ts';
+import { build, expectGood, expectSame } from './programs.ts';
 
 let entry: string;
 let die: string;
+let code: string;
 
 beforeAll(async () => {
   entry = await build('entry');
   die = await build('die');
+  code = await build('code');
 });
 
 test.each(['plain', 'arithmetic', 'direction', 'alignment', 'identification'])(
@@ -29,3 +31,10 @@ test('instructions that end a program do so by the same signal', async () => {
   expect(names.length).toBeGreaterThan(50);
   for (const name of names) await expectSame(die, [name]);
 }, 20_000);
+
+test.each(['changing', 'replacing', 'of-file', 'twice', 'many'])(
+  'code that a program makes, its calls patched or not: %s',
+  async (name) => {
+    await expectGood(code, [name]);
+  },
+);
