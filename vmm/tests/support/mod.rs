@@ -319,6 +319,13 @@ pub fn become_subreaper() {
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
 }
 
+/// A plan that stops at both points.
+pub fn with_pauses(bundle: &Bundle) -> Value {
+    let mut plan = bundle.plan();
+    plan["pauses"] = json!(["createRuntime", "createContainer"]);
+    plan
+}
+
 /// Waits until a condition holds; false after five seconds.
 pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(5);
