@@ -73,11 +73,10 @@ impl Target {
     /// The calling thread.
     pub fn this_thread() -> Target {
         // SAFETY: both calls take nothing.
-        let thread = unsafe { libc::syscall(libc::SYS_gettid) } as libc::pid_t;
-        // SAFETY: as above.
+        let (process, thread) = unsafe { (libc::getpid(), libc::syscall(libc::SYS_gettid)) };
         Target {
-            process: unsafe { libc::getpid() },
-            thread,
+            process,
+            thread: thread as libc::pid_t,
         }
     }
 
