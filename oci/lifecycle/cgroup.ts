@@ -2,7 +2,7 @@
  * A container's control groups as files: one directory in each hierarchy (cgroups(7)). Directories
  * that are gone are no error anywhere here.
  */
-import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, systemError } from '../errors.ts';
@@ -52,8 +52,19 @@ export async function removeCgroups(directories: readonly string[]): Promise<voi
 }
 
 function tryRemove(directory: string): unknown {
+  const error = removeOne(directory);
+  // EBUSY: it has processes, or groups below it.
+  if (errnoOf(error) !== 'EBUSY') return error;
+  for (const path of tree(directory).reverse()) {
+    const left = removeOne(path);
+    if (left !== undefined) return left;
+  }
+  return undefined;
+}
+
+function removeOne(directory: string): unknown {
   try {
-    for (const path of tree(directory).reverse()) rmdirSync(path);
+    rmdirSync(directory);
     return undefined;
   } catch (error) {
     return errnoOf(error) === 'ENOENT' ? undefined : error;
@@ -74,7 +85,9 @@ function tree(directory: string): string[] {
   }
 }
 
+/** Most groups lack most files: looking first is cheaper than an error. */
 function read(path: string): string {
+  if (!existsSync(path)) return '';
   try {
     return readFileSync(path, 'latin1');
   } catch {

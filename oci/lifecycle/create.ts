@@ -57,12 +57,17 @@ export function inBundle(ctx: Context, { bundle }: CreateOptions): Context {
   return { ...ctx, cwd: bundle };
 }
 
+export interface Created {
+  record: ContainerRecord;
+  session: MonitorSession;
+}
+
 /** All or nothing: when it throws, everything that it made is gone. */
 export async function createContainer(
   caller: Context,
   options: CreateOptions,
   mode: CreateMode,
-): Promise<MonitorSession> {
+): Promise<Created> {
   const ctx = inBundle(caller, options);
   const store = new StateStore(ctx.root);
   const native = new Native(ctx.addon);
@@ -82,7 +87,7 @@ export async function createContainer(
     record.creator = null;
     store.write(record);
     if (options.pidFile !== undefined) writePidFile(options.pidFile, init.pid);
-    return init.session;
+    return { record, session: init.session };
   } catch (error) {
     await undo(native, launch);
     throw error;

@@ -4,10 +4,11 @@ import type { Context } from '../context.ts';
 import { messageOf, prefixed } from '../errors.ts';
 import type { ExitStatus } from '../monitor/session.ts';
 import type { ProcessIdentity } from '../state/process.ts';
+import type { ContainerRecord } from '../state/record.ts';
 import { type CreateOptions, createContainer, inBundle } from './create.ts';
 import { signalProcess } from './process.ts';
 import { remove } from './remove.ts';
-import { start } from './start.ts';
+import { startCreated } from './start.ts';
 
 export interface RunOptions extends CreateOptions {
   /** Return when the program runs. */
@@ -31,20 +32,20 @@ export async function run(caller: Context, options: RunOptions): Promise<number>
 }
 
 async function runDetached(ctx: Context, options: RunOptions): Promise<number> {
-  await createContainer(ctx, options, { foreground: false, detach: true });
-  await startOrRemove(ctx, options.id);
+  const { record } = await createContainer(ctx, options, { foreground: false, detach: true });
+  await startOrRemove(ctx, record);
   return 0;
 }
 
 async function runForeground(ctx: Context, options: RunOptions): Promise<number> {
   const relay = new SignalRelay(ctx);
   try {
-    const session = await createContainer(ctx, options, {
+    const { record, session } = await createContainer(ctx, options, {
       foreground: true,
       detach: false,
       onInit: (init) => relay.to(init),
     });
-    await startOrRemove(ctx, options.id);
+    await startOrRemove(ctx, record);
     const status = exitCode(await session.exited);
     if (!options.keep) await removeQuietly(ctx, options.id);
     return status;
@@ -53,11 +54,11 @@ async function runForeground(ctx: Context, options: RunOptions): Promise<number>
   }
 }
 
-async function startOrRemove(ctx: Context, id: string): Promise<void> {
+async function startOrRemove(ctx: Context, record: ContainerRecord): Promise<void> {
   try {
-    await start(ctx, id);
+    await startCreated(ctx, record);
   } catch (error) {
-    await removeQuietly(ctx, id);
+    await removeQuietly(ctx, record.id);
     throw error;
   }
 }

@@ -16,9 +16,14 @@ export async function start(ctx: Context, id: string): Promise<void> {
   const record = store.read(id);
   const status = statusOf(store, record);
   if (status !== 'created') throw refusal(status);
-  const { init } = record;
+  await startCreated(ctx, record);
+}
+
+/** The same for who has just created the container and still holds its record. */
+export async function startCreated(ctx: Context, record: ContainerRecord): Promise<void> {
+  const { id, init } = record;
   if (init === null) throw runcError('ERR_PINION_INIT_DEAD');
-  await passExecFifo(store.execFifo(id), init);
+  await passExecFifo(new StateStore(ctx.root).execFifo(id), init);
   await runPoststartHooks(ctx, record, init);
 }
 
