@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pinion_abi::channel::{state, Slot, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
@@ -14,6 +15,7 @@ use crate::calls::tests::guest::{proc_of_its_own, FLOOR};
 use crate::calls::{Service, ServiceConfig};
 use crate::exit::ExitStatus;
 use crate::kvm::Kvm;
+use crate::machine::kick;
 use crate::machine::memory::{Memory, FIRST};
 use crate::machine::requests::Machinery;
 use crate::machine::server::Server;
@@ -56,8 +58,9 @@ fn keep(fd: OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-/// The monitor's side, as it is when the guest starts. `limit`: what its memory may grow to.
-pub fn server(limit: u64) -> Server {
+/// The monitor's side, as it is when the guest starts; the calling thread is the vCPU's. `limit`:
+/// what the guest's memory may grow to.
+pub fn server(limit: u64) -> Arc<Server> {
     // SAFETY: F_DUPFD_CLOEXEC takes numbers; the result is new.
     let kvm = unsafe {
         let fd = libc::fcntl(KVM, libc::F_DUPFD_CLOEXEC, FLOOR);
@@ -86,11 +89,13 @@ pub fn server(limit: u64) -> Server {
         blocked: AtomicU64::new(0),
         timeline: Timeline::start(),
     };
-    Server::new(memory, service, machinery)
+    // Instead of the vCPU's flag.
+    kick::prepare(Box::leak(Box::new(0))).unwrap();
+    Arc::new(Server::new(memory, service, machinery))
 }
 
 /// What the guest can do to its channel.
-pub struct Channel<'a>(pub &'a Server);
+pub struct Channel<'a>(pub &'a Arc<Server>);
 
 impl Channel<'_> {
     /// The channel's bytes, header and slots.

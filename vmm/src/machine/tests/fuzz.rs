@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pinion_abi::calls::machine::*;
-use pinion_abi::channel::{Header, CHANNEL_BYTES, DATA, HEADER_BYTES, SLOTS};
+use pinion_abi::channel::{Header, APART, CHANNEL_BYTES, DATA, HEADER_BYTES, SLOTS};
 use pinion_abi::layout::{physical, GRANULE, PAGE};
 
 use super::border::{hostile, in_child, server, Channel, Ended, Maps};
@@ -18,6 +18,7 @@ use crate::calls::tests::fuzz::{is_excluded, limit, prepare, seconds, Fuzzer, Ra
 use crate::calls::tests::guest::FLOOR;
 use crate::machine::memory::FIRST;
 use crate::machine::server::Server;
+use crate::machine::ticker;
 
 /// How long one guest lives.
 const BATCH: Duration = Duration::from_millis(300);
@@ -42,6 +43,8 @@ const MACHINE: &[u32] = &[
     SYNC,
     UNMAP_FILE,
     FIND_CPUID,
+    IDLE,
+    PREEMPT,
 ];
 /// Where something begins or ends in the guest's memory.
 const PLACES: &[u64] = &[
@@ -175,6 +178,7 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
     let stop = AtomicBool::new(false);
     let stopped = || stop.load(Ordering::Relaxed) || start.elapsed() > BATCH;
     limit();
+    ticker::spawn(&server).unwrap();
     // SAFETY: numbers only.
     let open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
     let own = || (FLOOR..900).filter(open).count();
@@ -204,7 +208,9 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
             header.ring[tail as usize % SLOTS].store(slot as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
             if random.one_in(3) {
-                header.direct.store(slot as u32 + 1, Ordering::Relaxed);
+                let apart = if random.one_in(2) { APART } else { 0 };
+                let direct = (slot as u32 + 1) | apart;
+                header.direct.store(direct, Ordering::Relaxed);
             }
             let direct = u64::from(server.serve_direct());
             served.fetch_add(direct + clock.drain(server), Ordering::Relaxed);
@@ -212,6 +218,11 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
         stop.store(true, Ordering::Relaxed);
     });
     maps.check(&server);
+    // Workers may still be resolving names.
+    let end = Instant::now() + Duration::from_millis(200);
+    while own() != before && Instant::now() < end {
+        thread::yield_now();
+    }
     assert_eq!(own(), before, "descriptors of the monitor");
 }
 
