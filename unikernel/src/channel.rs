@@ -90,7 +90,6 @@ impl Owned {
     pub fn call(&self, number: u32, args: &[u64; 6], wait: Wait) -> i64 {
         boot::counters().requests.fetch_add(1, Ordering::Relaxed);
         self.fill(number, args);
-        let slot = self.slot();
         let header = header();
         let polled = header.polled.load(Ordering::Relaxed) != 0;
         if polled && wait != Wait::Always {
@@ -101,6 +100,19 @@ impl Owned {
         } else {
             self.leave(wait);
         }
+        self.finish()
+    }
+
+    /// Has the vCPU's own thread make the request: it is about that thread.
+    pub fn call_here(&self, number: u32, args: &[u64; 6]) -> i64 {
+        boot::counters().requests.fetch_add(1, Ordering::Relaxed);
+        self.fill(number, args);
+        self.leave(Wait::Never);
+        self.finish()
+    }
+
+    fn finish(&self) -> i64 {
+        let slot = self.slot();
         slot.state.store(state::FREE, Ordering::Relaxed);
         slot.result.load(Ordering::Relaxed)
     }

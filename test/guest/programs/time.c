@@ -69,6 +69,8 @@ static void sleeping(void) {
   SHOW(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &(struct timespec){5, 0}, 0));
   SHOW(nanosleep(&(struct timespec){0, 1000000000}, 0));
   SHOW(nanosleep(&(struct timespec){-1, 0}, 0));
+  SHOW(clock_nanosleep(CLOCK_MONOTONIC_RAW, 0, &(struct timespec){0, 1}, 0));
+  SHOW(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &(struct timespec){0, 1}, 0));
   SHOW(clock_nanosleep(99, 0, &(struct timespec){0, 1}, 0));
   SHOW(usleep(1000));
   SHOW(sleep(0));

@@ -1,6 +1,6 @@
 //! Signal dispositions, masks and waiting (signal(7)).
 
-use pinion_abi::calls::{machine, Wait};
+use pinion_abi::calls::machine;
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
@@ -52,7 +52,7 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
         } & !UNBLOCKABLE;
         SIGNALS.lock().blocked = after;
         // The host holds back what the program blocks.
-        channel::Owned::take().call(machine::BLOCK, &[after, 0, 0, 0, 0, 0], Wait::Always);
+        channel::Owned::take().call_here(machine::BLOCK, &[after, 0, 0, 0, 0, 0]);
     }
     if old != 0 {
         user::write(old, &before)?;

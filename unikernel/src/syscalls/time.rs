@@ -26,9 +26,12 @@ fn from_host(number: u32, clock: u64) -> Result<[i64; 2], Errno> {
     let offset = pinion_abi::channel::DATA as u64;
     let args = [clock, offset, 0, 0, 0, 0];
     // A thread's clock is that of the thread that serves.
-    let blocks = clock as i32 == CLOCK_THREAD_CPUTIME_ID || (clock as i32) < 0;
-    let wait = if blocks { Wait::Always } else { Wait::Never };
-    channel::result(slot.call(number, &args, wait))?;
+    let here = clock as i32 == CLOCK_THREAD_CPUTIME_ID || (clock as i32) < 0;
+    channel::result(if here {
+        slot.call_here(number, &args)
+    } else {
+        slot.call(number, &args, Wait::Never)
+    })?;
     // SAFETY: the slot is ours, and its data begin with the answer.
     Ok(unsafe { ((slot.address() + offset) as *const [i64; 2]).read() })
 }
@@ -109,10 +112,13 @@ pub fn nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
 
 pub fn clock_nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
     const TIMER_ABSTIME: u64 = 1;
-    const CLOCK_THREAD_CPUTIME_ID: u64 = 3;
     let [clock, flags, request, ..] = frame.args();
-    if clock == CLOCK_THREAD_CPUTIME_ID {
-        return Err(Errno::EINVAL);
+    match clock as i32 {
+        // Realtime, monotonic, of the process, boottime, the alarms, and TAI.
+        0..=2 | 7..=9 | 11 => {}
+        // Raw and coarse clocks have no timers.
+        4..=6 => return Err(Errno::EOPNOTSUPP),
+        _ => return Err(Errno::EINVAL),
     }
     let until = deadline(clock, flags & TIMER_ABSTIME != 0, user::read(request)?)?;
     sleep(until);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::futex;
 use super::server::Server;
+use super::signals;
 
 /// How long a thread keeps the vCPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(4);
@@ -38,7 +39,17 @@ impl Ticker {
 /// Starts the thread; it sleeps until it is switched on.
 pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
     let server = Arc::clone(server);
-    let body = move || loop {
+    let body = move || {
+        // Should it fail, a signal is taken by this thread: dispositions are the process's.
+        let _ = signals::block(!0);
+        run(&server)
+    };
+    thread::Builder::new().stack_size(64 << 10).spawn(body)?;
+    Ok(())
+}
+
+fn run(server: &Server) -> ! {
+    loop {
         let ticker = &server.ticker;
         while ticker.word.load(Ordering::Relaxed) == OFF {
             futex::wait(&ticker.word, OFF);
@@ -58,9 +69,7 @@ pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
         if wanted && ticker.word.load(Ordering::Relaxed) == ON {
             server.preempt();
         }
-    };
-    thread::Builder::new().stack_size(64 << 10).spawn(body)?;
-    Ok(())
+    }
 }
 
 fn monotonic() -> u64 {
