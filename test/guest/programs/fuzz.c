@@ -11,15 +11,19 @@
 
 #define KERNEL 0x7f8000000000
 #define PHYSICAL 0x7fc000000000
-#define CHANNEL_AT (268 * 4096 + (512 << 10) + (64 << 10))
-#define BOOT_END (4UL << 20)
+#define CHANNEL_AT (4UL << 20)
+#define BOOT_END (8UL << 20)
+/* What the kernel knows of, and what there is in truth: the rest is nobody's. */
 #define MEMORY (32UL << 20)
-enum { SLOTS = 16, SLOT_BYTES = 24 << 10, DATA = 128, PIECES = 8 };
-enum { TAIL = 0, POLLED = 16, DIRECT = 32, RING = 48 };
+#define GROWN (128UL << 20)
+enum { SLOTS = 128, SLOT_BYTES = 24 << 10, DATA = 128, PIECES = 8 };
+enum { TAIL = 0, POLLED = 16, DIRECT = 32, READY = 50, DEADLINE = 52, RING = 64 };
+/* In DIRECT: by a thread apart. */
+#define APART (1U << 31)
 /* Requests to the machine (unikernel/abi/src/calls.rs). */
-enum { GROW = 1024, MAP_OVER = 1027, EXIT = 1028, EXIT_SIGNAL, LOG, LARGE, DISPOSITION, CLOCK_GETTIME = 1037, FIND_CPUID = 1041 };
+enum { GROW = 1024, MAP_OVER = 1027, EXIT = 1028, EXIT_SIGNAL, LOG, LARGE, DISPOSITION, PAUSE = 1035, CLOCK_GETTIME = 1037, FIND_CPUID = 1041, PREEMPT = 1043 };
 /* A slot whose requests do nothing, and how many are made in all. */
-enum { QUIET = 15, REQUESTS = 40000 };
+enum { QUIET = 127, REQUESTS = 40000 };
 
 static uint64_t state;
 
@@ -51,8 +55,8 @@ static uint64_t number(void) {
 
 static uint64_t address(int wild) {
   if (below(8) == 0) return number();
-  if (wild >= 2 && below(3) == 0) return below(BOOT_END + (8UL << 20)) & ~4095UL;
-  return (MEMORY / 2 + below(MEMORY / 2 + (4UL << 20))) & ~4095UL;
+  if (wild >= 2 && below(60) == 0) return below(BOOT_END + (8UL << 20)) & ~4095UL;
+  return (MEMORY + below(GROWN - MEMORY + (4UL << 20))) & ~4095UL;
 }
 
 static uint64_t length(void) {
@@ -104,11 +108,11 @@ static void request(volatile uint8_t *at, int wild) {
   for (int i = 0; i < 6; i++) args[i] = argument(at, wild);
   int machine = wild == 1 ? 0 : wild == 0 ? 1 : below(2);
   if (machine) {
-    number_of = GROW + below(FIND_CPUID - GROW + 2);
-    if ((number_of == EXIT || number_of == EXIT_SIGNAL) && below(300)) number_of = MAP_OVER;
-    if (number_of == LOG && below(20)) number_of = FIND_CPUID;
+    number_of = GROW + below(PREEMPT - GROW + 2);
+    if ((number_of == EXIT || number_of == EXIT_SIGNAL) && below(20000)) number_of = MAP_OVER;
+    if ((number_of == LOG || number_of == PAUSE) && below(50)) number_of = FIND_CPUID;
     args[0] = address(wild), args[1] = length();
-    if (number_of == GROW && below(20)) args[0] = MEMORY + below(64UL << 20), args[1] = args[0];
+    if (number_of == GROW && below(20)) args[0] = GROWN + below(64UL << 20), args[1] = args[0];
     if (number_of == MAP_OVER) args[0] = below(24), args[1] = below(6) * 4096, args[2] = address(wild), args[3] = length(), args[4] = below(8);
     if (number_of == FIND_CPUID) args[0] = below(24), args[2] = length(), args[3] = DATA + below(SLOT_BYTES), args[4] = below(8);
     if (number_of == DISPOSITION) args[0] = below(66), args[1] = below(4);
@@ -155,8 +159,11 @@ static void scribble(void) {
 /* Has the vCPU's own thread serve a slot: a request of this number, or what stands in it. */
 static void leave(unsigned at, uint32_t number_of) {
   volatile uint64_t *words = (volatile uint64_t *)slot(at);
-  if (at == QUIET) words[1] = 0, words[2] = DATA, ((volatile uint32_t *)words)[1] = number_of;
-  header[DIRECT] = at + 1;
+  if (at == QUIET) {
+    words[1] = number_of == GROW ? GROWN : 0, words[2] = number_of == GROW ? GROWN : DATA;
+    ((volatile uint32_t *)words)[1] = number_of;
+  }
+  header[DIRECT] = (at + 1) | (at != QUIET && below(4) ? APART : 0);
   __asm__ volatile("outb %%al, $0x10" ::"a"(0) : "memory");
 }
 
@@ -165,6 +172,7 @@ int main(int argc, char **argv) {
   state = strtoull(argv[1], 0, 10) | 1;
   int wild = atoi(argv[2]);
   prepare();
+  leave(QUIET, GROW);
   for (int i = 0; i < REQUESTS; i++) {
     unsigned at = below(QUIET);
     request(slot(at), wild);
@@ -172,13 +180,14 @@ int main(int argc, char **argv) {
     header[RING + header[TAIL] % SLOTS] = below(10) ? at : next() % QUIET;
     header[TAIL] = below(wild ? 50 : 5000) ? header[TAIL] + 1 : next();
     if (wild && below(50) == 0) scribble();
+    if (below(100) == 0) header[READY] = below(3), header[DEADLINE] = number(), header[DEADLINE + 1] = below(2);
     if (wild == 3 && below(3000) == 0) { /* The kernel's own pages. */
       uint64_t end = below(2) ? PHYSICAL + BOOT_END : KERNEL + (2UL << 20);
       *(volatile uint64_t *)(end - 8 - below(BOOT_END / 16) * 8) = next();
     }
     if (below(3)) continue; /* The helper may have it. */
     /* The vCPU's own thread serves the ring without waiting; what is named here it may wait for. */
-    leave(below(300) ? QUIET : at, CLOCK_GETTIME);
+    leave(below(100) ? QUIET : at, CLOCK_GETTIME);
   }
   leave(QUIET, EXIT);
 }
