@@ -1,13 +1,22 @@
-// System calls that Node does not offer. Each function takes and gives integers and strings only,
-// and returns the call's result, or minus errno: what that means is decided in TypeScript.
+// System calls that Node does not offer, or not cheaply. Each function takes and gives numbers and
+// strings, and returns the call's result, or minus errno: what that means is decided in TypeScript.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <napi.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
+
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -49,11 +58,136 @@ Napi::Value Umount(const Napi::CallbackInfo& info) {
   return Result(info, umount2(path.c_str(), Int(info, 1)));
 }
 
+// socketpair(): two connected stream sockets, close-on-exec, as an array; or minus errno.
+Napi::Value Socketpair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) return Result(info, -1);
+  auto pair = Napi::Array::New(info.Env(), 2);
+  pair.Set(0u, fds[0]);
+  pair.Set(1u, fds[1]);
+  return pair;
+}
+
+// Copies of descriptors that are closed again.
+class Copies {
+ public:
+  ~Copies() {
+    for (const int fd : fds_) close(fd);
+  }
+  // At `from` or above: out of the way of the numbers that the child's will have.
+  bool Add(int fd, int from) {
+    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, from);
+    if (copy >= 0) fds_.push_back(copy);
+    return copy >= 0;
+  }
+  const std::vector<int>& fds() const { return fds_; }
+
+ private:
+  std::vector<int> fds_;
+};
+
+// spawn(path, args, fds): the id of a new process in a session of its own, in directory /, with an
+// empty environment, no signal blocked or ignored, and fds[N] as descriptor N: posix_spawn(3), which
+// copies no page tables, as fork(2) would.
+Napi::Value Spawn(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].ToString().Utf8Value();
+  const auto list = info[1].As<Napi::Array>();
+  std::vector<std::string> args;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    args.push_back(list.Get(i).ToString().Utf8Value());
+  }
+  std::vector<char*> argv;
+  for (auto& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  char* environment[] = {nullptr};
+
+  const auto fds = info[2].As<Napi::Array>();
+  Copies copies;
+  for (uint32_t i = 0; i < fds.Length(); i++) {
+    const int fd = fds.Get(i).ToNumber().Int32Value();
+    if (!copies.Add(fd, static_cast<int>(fds.Length()))) return Result(info, -1);
+    // Somebody's event loop may have made a standard stream non-blocking.
+    const int flags = fcntl(fd, F_GETFL);
+    if (i < 3 && (flags & O_NONBLOCK) != 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+  }
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (size_t i = 0; i < copies.fds().size(); i++) {
+    posix_spawn_file_actions_adddup2(&actions, copies.fds()[i], static_cast<int>(i));
+  }
+  posix_spawn_file_actions_addchdir_np(&actions, "/");
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  pid_t pid = 0;
+  errno =
+      posix_spawn(&pid, path.c_str(), &actions, &attributes, argv.data(), environment);
+  const long result = errno == 0 ? pid : -1;
+  const auto value = Result(info, result);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return value;
+}
+
+// waitpid(pid): the wait status of a child that has ended (-EAGAIN: it has not), and its end.
+Napi::Value Waitpid(const Napi::CallbackInfo& info) {
+  int status = 0;
+  const pid_t pid = waitpid(Int(info, 0), &status, WNOHANG);
+  if (pid == 0) errno = EAGAIN;
+  return Result(info, pid > 0 ? status : -1);
+}
+
+struct Watcher {
+  uv_poll_t poll{};
+  Napi::FunctionReference callback;
+};
+
+void OnReadable(uv_poll_t* poll, int, int) {
+  const auto* watcher = static_cast<Watcher*>(poll->data);
+  const Napi::Env env = watcher->callback.Env();
+  Napi::HandleScope scope(env);
+  watcher->callback.MakeCallback(env.Global(), {});
+}
+
+// watch(fd, callback): calls back whenever the descriptor is readable or has ended, until the
+// returned function is called, which must be before it is closed.
+Napi::Value Watch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  uv_loop_s* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return Napi::Number::New(env, -EINVAL);
+  auto* watcher = new Watcher;
+  watcher->callback = Napi::Persistent(info[1].As<Napi::Function>());
+  const int error = uv_poll_init(loop, &watcher->poll, Int(info, 0));
+  if (error != 0) {
+    delete watcher;
+    return Napi::Number::New(env, error);
+  }
+  watcher->poll.data = watcher;
+  uv_poll_start(&watcher->poll, UV_READABLE, OnReadable);
+  return Napi::Function::New(env, [watcher](const Napi::CallbackInfo&) mutable {
+    if (watcher == nullptr) return;
+    uv_close(reinterpret_cast<uv_handle_t*>(&watcher->poll),
+             [](uv_handle_t* handle) { delete static_cast<Watcher*>(handle->data); });
+    watcher = nullptr;
+  });
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("flock", Napi::Function::New(env, Flock));
   exports.Set("mkfifo", Napi::Function::New(env, Mkfifo));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("pidfdSendSignal", Napi::Function::New(env, PidfdSendSignal));
+  exports.Set("socketpair", Napi::Function::New(env, Socketpair));
+  exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("waitpid", Napi::Function::New(env, Waitpid));
+  exports.Set("watch", Napi::Function::New(env, Watch));
   exports.Set("umount", Napi::Function::New(env, Umount));
   return exports;
 }

@@ -3,7 +3,7 @@ import { OciError, systemError } from '../errors.ts';
 import type { Hook, Hooks } from '../spec/hooks.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { Status } from '../state/types.ts';
-import { type Outcome, runProgram } from './program.ts';
+import type { Outcome } from './program.ts';
 
 export interface HookOptions {
   /** The runtime's own, for hooks without `env`. */
@@ -63,6 +63,8 @@ export async function runHooks(
 async function runHook(hook: Hook, options: HookOptions): Promise<string | undefined> {
   const args = hook.args?.length ? hook.args : [hook.path];
   const env = hook.env ?? environmentList(options.env);
+  // Most containers have no hooks, and node:child_process is slow to load.
+  const { runProgram } = await import('./program.ts');
   const outcome = await runProgram({
     ...(options.inside
       ? inside(options.inside, { path: hook.path, args, env }, options.cwd)

@@ -1,3 +1,4 @@
+import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { OciError, prefixed } from '../errors.ts';
 import { type HookOptions, hookState, runHooks } from '../hooks/run.ts';
@@ -28,9 +29,10 @@ export async function launchInit(
   plan: LaunchPlan,
   onInit: (init: ProcessIdentity) => void = () => {},
 ): Promise<LaunchedInit> {
-  const { monitor, stdio } = launch.ctx;
+  const { monitor, stdio, addon } = launch.ctx;
   const { preserveFds, foreground } = plan;
-  const session = await MonitorSession.launch({ monitor, stdio, preserveFds }, plan);
+  const native = new Native(addon);
+  const session = MonitorSession.launch({ native, monitor, stdio, preserveFds }, plan);
   try {
     const init = await untilReady(launch, session, onInit);
     // The init's new parent is the caller's reaper only when the launcher is gone.

@@ -73,7 +73,7 @@ async function removeQuietly(ctx: Context, id: string): Promise<void> {
 }
 
 function exitCode({ code, signal }: ExitStatus): number {
-  return signal === null ? (code ?? 255) : 128 + constants.signals[signal];
+  return signal === null ? (code ?? 255) : 128 + signal;
 }
 
 /** Not the container's: the caller's own children, its window, and data out of band. */

@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Native } from '../../native/index.ts';
 import type { Stdio } from '../context.ts';
 import { OciError, systemError } from '../errors.ts';
 import { type MonitorEvent, parseEvent } from './event.ts';
 import { encodeFrame, FrameDecoder } from './frame.ts';
 
 export interface MonitorOptions {
+  native: Native;
   /** Absolute path of `pinion-vmm`. */
   monitor: string;
   /** Descriptors that become the container's 0, 1 and 2. */
@@ -18,19 +19,24 @@ export interface MonitorOptions {
 /** How a process ended: one of both is not null. */
 export interface ExitStatus {
   code: number | null;
-  signal: NodeJS.Signals | null;
+  /** A signal's number. */
+  signal: number | null;
 }
 
 /** How long a launcher without a control socket may take to end, in ms. */
 const ABORT_TIMEOUT = 5000;
+
+const { SIGKILL } = constants.signals;
 
 /**
  * One `pinion-vmm launch`: the launcher, which makes the container's init, and the control socket.
  * Until `ready`, closing the socket (as the kernel does when this process dies) ends both.
  */
 export class MonitorSession {
-  readonly #child: ChildProcess;
-  readonly #socket: Socket;
+  readonly #native: Native;
+  /** A pidfd of the launcher, until it has ended. */
+  readonly #launcher: number;
+  #socket: Socket | undefined;
   readonly #events: MonitorEvent[] = [];
   readonly #died = new AbortController();
   #failure: unknown;
@@ -40,33 +46,26 @@ export class MonitorSession {
   readonly exited: Promise<ExitStatus>;
 
   /** @param plan The launch plan. */
-  static async launch(options: MonitorOptions, plan: unknown): Promise<MonitorSession> {
+  static launch(options: MonitorOptions, plan: unknown): MonitorSession {
     const frame = encodeFrame(plan);
-    const session = new MonitorSession(options);
+    const { native, monitor } = options;
+    let spawned: { pid: number; socket: number };
     try {
-      await once(session.#child, 'spawn');
+      spawned = spawnLauncher(options);
     } catch (error) {
-      throw systemError(`unable to start container process: fork/exec ${options.monitor}`, error);
+      throw systemError(`unable to start container process: fork/exec ${monitor}`, error);
     }
-    session.#socket.write(frame);
+    const session = new MonitorSession(native, spawned.pid, spawned.socket);
+    session.#write(frame);
     return session;
   }
 
-  private constructor({ monitor, stdio, preserveFds }: MonitorOptions) {
-    const preserved = Array.from({ length: preserveFds }, (_, index) => 3 + index);
-    const controlFd = 3 + preserveFds;
-    this.#child = spawn(monitor, ['launch', '--control-fd', String(controlFd)], {
-      stdio: [stdio.stdin, stdio.stdout, stdio.stderr, ...preserved, 'pipe'],
-      cwd: '/',
-      env: {},
-      // A session of its own: the terminal's signals reach the caller only, who passes them on.
-      detached: true,
-    });
-    this.exited = new Promise((resolve) => {
-      this.#child.once('exit', (code, signal) => resolve({ code, signal }));
-    });
-    this.#socket = this.#child.stdio[controlFd] as Socket;
-    this.#read();
+  private constructor(native: Native, pid: number, socket: number) {
+    this.#native = native;
+    this.#launcher = native.openProcess(pid);
+    this.exited = this.#end(pid);
+    const decoder = new FrameDecoder();
+    this.#socket = { fd: socket, stop: native.watch(socket, () => this.#read(decoder)) };
   }
 
   /** Aborted when the control socket ends: the monitor has died, or wants no more. */
@@ -89,39 +88,61 @@ export class MonitorSession {
 
   /** The word that the monitor waits for at a pause. */
   proceed(): void {
-    this.#socket.write(encodeFrame({ continue: true }));
+    this.#write(encodeFrame({ continue: true }));
   }
 
   /** Closes the socket; before `ready` this makes the launch fail. */
   close(): void {
-    this.#socket.destroy();
+    if (this.#socket === undefined) return;
+    this.#socket.stop();
+    closeSync(this.#socket.fd);
+    this.#socket = undefined;
+    this.#died.abort();
+    this.#wake();
   }
 
   /** Gives the launch up and waits for the launcher's end. */
   async abort(): Promise<void> {
     this.close();
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), ABORT_TIMEOUT);
+    const timer = setTimeout(() => {
+      this.#native.signalProcess(this.#launcher, SIGKILL);
+    }, ABORT_TIMEOUT);
     await this.exited;
     clearTimeout(timer);
   }
 
-  #read(): void {
-    const decoder = new FrameDecoder();
-    this.#socket.on('data', (chunk: Buffer) => {
-      try {
-        this.#events.push(...decoder.push(chunk).map(parseEvent));
-      } catch (error) {
-        this.#failure = error;
-        this.close();
+  #end(pid: number): Promise<ExitStatus> {
+    return new Promise((resolve) => {
+      const stop = this.#native.watch(this.#launcher, () => {
+        stop();
+        closeSync(this.#launcher);
+        resolve(exitStatus(this.#native.waitProcess(pid)));
+      });
+    });
+  }
+
+  #write(frame: Buffer): void {
+    try {
+      for (let at = 0; this.#socket && at < frame.length; ) {
+        at += writeSync(this.#socket.fd, frame, at);
       }
-      this.#wake();
-    });
-    // EPIPE and ECONNRESET say no more than the end of the socket, which follows.
-    this.#socket.on('error', () => {});
-    this.#socket.once('close', () => {
-      this.#died.abort();
-      this.#wake();
-    });
+    } catch {
+      // EPIPE and ECONNRESET say no more than the end of the socket, which is read next.
+    }
+  }
+
+  #read(decoder: FrameDecoder): void {
+    if (this.#socket === undefined) return;
+    try {
+      const chunk = Buffer.allocUnsafe(CHUNK);
+      const count = readChunk(this.#socket.fd, chunk);
+      if (count === 0) this.close();
+      this.#events.push(...decoder.push(chunk.subarray(0, count)).map(parseEvent));
+    } catch (error) {
+      this.#failure = error;
+      this.close();
+    }
+    this.#wake();
   }
 
   async #silentDeath(): Promise<OciError> {
@@ -129,9 +150,54 @@ export class MonitorSession {
   }
 }
 
+interface Socket {
+  fd: number;
+  /** Ends watching it. */
+  stop: () => void;
+}
+
+const CHUNK = 4096;
+
+/** Bytes read; 0 at the end, however it came. */
+function readChunk(fd: number, chunk: Buffer): number {
+  try {
+    return readSync(fd, chunk);
+  } catch {
+    return 0;
+  }
+}
+
+function spawnLauncher({ native, monitor, stdio, preserveFds }: MonitorOptions) {
+  const preserved = Array.from({ length: preserveFds }, (_, index) => 3 + index);
+  const [socket, theirs] = native.socketPair();
+  try {
+    const args = [monitor, 'launch', '--control-fd', String(3 + preserveFds)];
+    const { stdin, stdout, stderr } = stdio;
+    // It leads a session of its own: the terminal's signals reach the caller only, who passes them on.
+    const pid = native.spawn(monitor, args, [stdin, stdout, stderr, ...preserved, theirs]);
+    return { pid, socket };
+  } catch (error) {
+    closeSync(socket);
+    throw error;
+  } finally {
+    closeSync(theirs);
+  }
+}
+
+/** Of a wait status: its layout is the same on every Linux (wait(2)). */
+function exitStatus(status: number): ExitStatus {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
+}
+
 /** The launcher ended without an error event: it was killed, or is broken. */
 export function monitorDied({ code, signal }: ExitStatus): OciError {
-  const end = signal === null ? `exit status ${code}` : `signal ${signal}`;
+  const end = signal === null ? `exit status ${code}` : `signal ${signalName(signal)}`;
   const message = `unable to start container process: the monitor died: ${end}`;
   return new OciError('ERR_PINION_MONITOR_DIED', message);
+}
+
+function signalName(number: number): string {
+  const found = Object.entries(constants.signals).find(([, value]) => value === number);
+  return found?.[0] ?? String(number);
 }

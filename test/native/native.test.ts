@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -66,3 +74,44 @@ test('a failed call throws with its errno', () => {
   mkdirSync(join(directory, 'plain'));
   expect(errno(() => native.detachMount(join(directory, 'plain')))).toBe('EINVAL');
 });
+
+test('a program gets the descriptors, an empty environment and a session of its own', async () => {
+  const [ours, theirs] = native.socketPair();
+  const script = '{ cat /proc/$$/environ; pwd; cat /proc/$$/stat; } >&3; kill -9 $$';
+  const nowhere = openSync('/dev/null', 'r+');
+  const args = ['/bin/sh', '-c', script];
+  const pid = native.spawn('/bin/sh', args, [nowhere, nowhere, nowhere, theirs]);
+  closeSync(theirs);
+  closeSync(nowhere);
+  const pidfd = native.openProcess(pid);
+  await readable(pidfd);
+  expect(native.waitProcess(pid)).toBe(9);
+  closeSync(pidfd);
+
+  await readable(ours);
+  const text = readFileSync(ours, 'utf8');
+  closeSync(ours);
+  // Nothing of an environment goes before.
+  const [, stat = ''] = /^\/\n\d+ \(sh\) (.*)/.exec(text) ?? [];
+  // State, parent, process group, session (proc_pid_stat(5)).
+  expect(stat.split(' ').slice(2, 4)).toEqual([String(pid), String(pid)]);
+});
+
+test('a program that is none, and a descriptor that is closed, are errors', () => {
+  expect(() => native.spawn(directory, [directory], [0, 1, 2])).toThrow('errno 13');
+  expect(() => native.spawn('/nowhere', ['/nowhere'], [0, 1, 2])).toThrow('errno 2');
+  expect(() => native.spawn('/bin/true', ['/bin/true'], [0, 1, 9999])).toThrow('errno 9');
+  expect(() => native.waitProcess(1)).toThrow('errno 10');
+  expect(() => native.watch(9999, () => {})).toThrow('errno 9');
+});
+
+/** Until the descriptor is readable or at its end. */
+function readable(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = native.watch(fd, () => {
+      stop();
+      stop();
+      resolve();
+    });
+  });
+}
