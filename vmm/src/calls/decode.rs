@@ -287,7 +287,7 @@ impl Args {
         [0, 1, 2, 3, 4, 5].map(|index| self.word(index))
     }
 
-    /// Copies back what the call wrote. A failed call may have written too: nanosleep(2) does.
+    /// Copies back what the call wrote. A failed call may have written too: ppoll(2) does.
     pub fn copy_back(&self, slot: &SlotData, result: i64) -> Result<(), Errno> {
         for value in &self.values {
             let Value::Data { bytes, at, valid } = value else {

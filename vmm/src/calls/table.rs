@@ -37,7 +37,6 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (22, descriptors::pipe),           // pipe
     (32, descriptors::make),           // dup
     (33, descriptors::dup2),           // dup2
-    (35, pass),                        // nanosleep
     (40, pass),                        // sendfile
     (61, pass),                        // wait4
     (62, processes::kill),             // kill
@@ -120,7 +119,6 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (213, descriptors::make),          // epoll_create
     (217, files::getdents64),          // getdents64
     (221, pass),                       // fadvise64
-    (230, pass),                       // clock_nanosleep
     (232, waiting::epoll_wait),        // epoll_wait
     (233, pass),                       // epoll_ctl
     (235, stats::utimes),              // utimes
