@@ -154,6 +154,7 @@ impl Machine {
             timeline,
         };
         let server = Arc::new(Server::new(memory, service, machinery));
+        report::end_on_panic();
         kick::prepare(vcpu.immediate_exit()).map_err(MachineError::Kick)?;
         helper::spawn(&server).map_err(MachineError::Helper)?;
         ticker::spawn(&server).map_err(MachineError::Helper)?;

@@ -1,6 +1,5 @@
 //! What the monitor says on standard error: the kernel's log, and the counters of a verbose run.
 
-use std::io::Write;
 use std::sync::atomic::Ordering;
 
 use pinion_abi::boot::BootInfo;
@@ -8,6 +7,7 @@ use pinion_abi::calls;
 use pinion_abi::layout::physical;
 
 use super::server::Server;
+use crate::exit::{end_as, ExitStatus};
 
 /// One line of the kernel. Bytes that are no printable ASCII are replaced: they come from a guest.
 pub fn line(text: &[u8]) {
@@ -22,8 +22,18 @@ pub fn line(text: &[u8]) {
         })
         .collect();
     line.push(b'\n');
-    // Who cannot be told is not told.
-    let _ = std::io::stderr().write_all(&line);
+    // One call, and no lock that another thread holds while it waits. Who cannot be told is not told.
+    // SAFETY: write(2) reads the text.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+}
+
+/// Has a panic end this process in one line, as a lack of memory does: the standard library panics
+/// when it cannot give a new thread its signal stack, which a guest can bring about.
+pub fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        line(format!("pinion-vmm: {panic}").as_bytes());
+        end_as(ExitStatus::Signal(libc::SIGKILL));
+    }));
 }
 
 /// The guest's boot information, which it may write at any time.

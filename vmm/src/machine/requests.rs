@@ -60,6 +60,8 @@ impl Server {
             SYNC => self.sync(a, b),
             EXIT => self.end(ExitStatus::Code(a as u8)),
             EXIT_SIGNAL => self.end(ExitStatus::Signal((a as i32).clamp(1, 64))),
+            // Standard error is the guest's: it may be a pipe that is full.
+            LOG if !may_block => return Answer::WouldBlock,
             LOG => self.log(slot, a, b),
             DISPOSITION => signals::set_disposition(a, b),
             // A mask is a thread's, and signals are for the vCPU's.

@@ -198,8 +198,8 @@ pub enum Ended {
     Crashed(i32),
     /// Not in time, and no thread was busy with what must not block.
     Waits,
-    /// Not in time, and one was.
-    Hangs,
+    /// Not in time, and one was: what /proc/PID/task/TID/syscall says of its threads.
+    Hangs(String),
 }
 
 /// What a child writes for the test to read.
@@ -217,6 +217,13 @@ pub struct Child {
 
 /// After this time a child that is not busy waits for something that will not come.
 const PATIENCE: Duration = Duration::from_millis(700);
+
+fn calls_of(child: i32) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{child}/task")).unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("syscall")).ok())
+        .collect()
+}
 
 /// Runs a part of a test in a child, which may be busy as long as `time`.
 pub fn in_child(time: Duration, part: impl FnOnce(&Shared)) -> Child {
@@ -267,7 +274,11 @@ pub fn in_child(time: Duration, part: impl FnOnce(&Shared)) -> Child {
         while libc::waitpid(child, &mut status, libc::WNOHANG) == 0 {
             let patience = if busy() { time } else { PATIENCE };
             if start.elapsed() > patience && late.is_none() {
-                late = Some(if busy() { Ended::Hangs } else { Ended::Waits });
+                late = Some(if busy() {
+                    Ended::Hangs(calls_of(child))
+                } else {
+                    Ended::Waits
+                });
                 libc::kill(child, libc::SIGKILL);
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pinion_abi::calls::machine::*;
+use pinion_abi::channel::{APART, DATA};
 use pinion_abi::layout::physical::BOOT_END;
 use pinion_abi::layout::{GRANULE, PAGE};
 
 use super::border::{hostile, in_child, server, Channel, Ended, Maps};
 use crate::machine::memory::FIRST;
+use crate::machine::report::end_on_panic;
 
 /// linux/memfd.h and fcntl.h, as numbers that the guest passes.
 const MFD_ALLOW_SEALING: u64 = 2;
@@ -57,13 +59,7 @@ hostile! {
             shared.busy[0].store(1, Ordering::Relaxed);
             let server = server(1 << 30);
             let guest = Channel(&server);
-            assert_eq!(guest.ask(GROW, &[1 << 30, 1 << 30]), 1 << 30);
-            let file = guest.ask_path(libc::SYS_memfd_create, "x", &[0]) as u64;
-            for page in (BOOT_END..1 << 30).step_by(2 * PAGE as usize) {
-                if guest.ask(MAP_FILE, &[file, 0, page, PAGE, MAP_FILE_SHARED]) < 0 {
-                    break;
-                }
-            }
+            take_all_mappings(&guest);
             // What needs the heap, of another size each time.
             let heap: Vec<Vec<u8>> = (0..4000).map(|size| vec![1; size * 64]).collect();
             assert!(guest.ask(FIND_CPUID, &[0, 0, 1 << 20, 128, MAP_FILE_EXECUTABLE]) >= 0);
@@ -108,5 +104,67 @@ hostile! {
             assert_eq!(kill(own.into(), 0), 0);
             drop(done);
         });
+    }
+
+    fn a_log_that_nobody_reads_keeps_no_helper() {
+        let child = in_child(Duration::from_secs(5), |shared| {
+            let server = server(FIRST);
+            let guest = Channel(&server);
+            let mut pipe = [0; 2];
+            // SAFETY: pipe2(2) fills the array, dup2(2) takes numbers.
+            unsafe {
+                libc::pipe2(pipe.as_mut_ptr(), 0);
+                libc::dup2(pipe[1], 2);
+            }
+            shared.busy[0].store(1, Ordering::Relaxed);
+            for _ in 0..1000 {
+                guest.fill(0, LOG, &[DATA as u64, 512]);
+                let header = server.header();
+                let tail = header.tail.fetch_add(1, Ordering::Relaxed);
+                header.ring[tail as usize % header.ring.len()].store(0, Ordering::Relaxed);
+                assert_eq!(server.drain(), 1);
+            }
+        });
+        assert_eq!(child.ended, Ended::Whole);
+    }
+
+    fn a_worker_that_cannot_start_is_no_end_of_the_monitor() {
+        // With a few mappings more for its thread each time.
+        for spared in 0..8 {
+            let child = in_child(Duration::from_secs(30), |shared| {
+                shared.busy[0].store(1, Ordering::Relaxed);
+                let server = server(1 << 30);
+                let guest = Channel(&server);
+                end_on_panic();
+                take_all_mappings(&guest);
+                // Large pages split a mapping; with one more between two of them they merge.
+                let split = |page| guest.ask(LARGE, &[(1 << 30) - page * PAGE, PAGE]);
+                let last = (1..).step_by(2).find(|page| split(*page) < 0).unwrap();
+                for page in (2..last).step_by(2).take(spared) {
+                    split(page);
+                }
+                // Without a thread the vCPU's own does it.
+                let sleep = [0, 1_000_000u64].map(u64::to_ne_bytes).concat();
+                guest.write(1, DATA, &sleep);
+                guest.fill(1, libc::SYS_nanosleep as u32, &[DATA as u64, 0]);
+                server.header().direct.store(2 | APART, Ordering::Relaxed);
+                server.serve_direct();
+                std::thread::sleep(Duration::from_millis(50));
+            });
+            let ended = child.ended;
+            let fine = matches!(ended, Ended::Whole | Ended::Guest);
+            assert!(fine, "{spared}: {ended:?}");
+        }
+    }
+}
+
+/// Maps a file over every other page, as often as the host lets the monitor.
+fn take_all_mappings(guest: &Channel) {
+    assert_eq!(guest.ask(GROW, &[1 << 30, 1 << 30]), 1 << 30);
+    let file = guest.ask_path(libc::SYS_memfd_create, "x", &[0]) as u64;
+    for page in (BOOT_END..1 << 30).step_by(2 * PAGE as usize) {
+        if guest.ask(MAP_FILE, &[file, 0, page, PAGE, MAP_FILE_SHARED]) < 0 {
+            break;
+        }
     }
 }
