@@ -7,13 +7,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
-use pinion_abi::channel::{state, Header, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::channel::{
+    state, Header, Origin, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES,
+};
 use pinion_abi::layout::{physical, PHYSICAL};
 use pinion_abi::Errno;
 use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
 
 const CHANNEL: u64 = PHYSICAL + physical::CHANNEL;
@@ -173,8 +176,12 @@ impl Owned {
         header().direct.store(direct | APART, Ordering::Relaxed);
         // SAFETY: as in `wait`.
         unsafe { entry::out_serve() };
+        let mut cancelled = false;
         while self.state() != state::DONE {
-            scheduler::block(None);
+            let interrupted = scheduler::block(None) == Woken::Interrupted;
+            if interrupted && !core::mem::replace(&mut cancelled, true) {
+                machine_call(machine::CANCEL, [self.index as u64, 0, 0, 0, 0]);
+            }
             scheduler::prepare();
         }
         scheduler::cancel();
@@ -205,6 +212,20 @@ pub fn collect() -> bool {
 pub fn should_give_way() -> bool {
     let preempt = &header().preempt;
     preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
+}
+
+/// Takes the signals that the monitor noted.
+pub fn take_signals() -> u64 {
+    let signals = &header().signals;
+    match signals.load(Ordering::Relaxed) {
+        0 => 0,
+        _ => signals.swap(0, Ordering::Acquire),
+    }
+}
+
+/// Where the last signal of that number came from.
+pub fn origin(number: u32) -> &'static Origin {
+    &header().origins[(number as usize - 1) % 64]
 }
 
 /// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.

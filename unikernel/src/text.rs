@@ -147,6 +147,21 @@ fn try_patch(at: u64) -> bool {
     }
 }
 
+/// The program's own address for `rip`, which may be in a trampoline.
+pub fn original(rip: u64) -> u64 {
+    let regions = REGIONS.lock();
+    regions
+        .iter()
+        .find_map(|region| region.original(rip))
+        .unwrap_or(rip)
+}
+
+/// Where the program makes the system call again that would go on at `back`.
+pub fn restart(back: u64) -> u64 {
+    let at = original(back).wrapping_sub(2);
+    relocated(at)
+}
+
 /// Where a program goes on that stands, or would go on, inside a patched span.
 pub fn relocated(rip: u64) -> u64 {
     let regions = REGIONS.lock();

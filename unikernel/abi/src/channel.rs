@@ -47,6 +47,26 @@ pub struct Header {
     _pad3: [u32; 10],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
+    /// A bit for each signal that came and that the program handles. The monitor sets bits, the
+    /// guest takes them.
+    pub signals: AtomicU64,
+    /// Where each came from, by number - 1; the last one of a number counts. Written by the
+    /// monitor.
+    pub origins: [Origin; 64],
+}
+
+/// A signal's siginfo_t, as far as it is kept (sigaction(2)).
+#[repr(C)]
+pub struct Origin {
+    /// `si_code`.
+    pub code: AtomicU32,
+    /// `si_pid`, `si_uid`.
+    pub process: AtomicU32,
+    pub user: AtomicU32,
+    /// `si_status`.
+    pub status: AtomicU32,
+    /// `si_value`.
+    pub value: AtomicU64,
 }
 
 /// The head of a slot; data follow at [`DATA`].

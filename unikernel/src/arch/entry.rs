@@ -148,6 +148,8 @@ patched_call:
     mov rdi, rsp
     SAVE_VECTOR
     call {system_call}
+    test eax, eax
+    jnz 6f
     LOAD_VECTOR
     LOAD_GENERAL
     add rsp, 16
@@ -156,6 +158,10 @@ patched_call:
     popfq
     mov rsp, [rsp]
     jmp rcx
+6:  LOAD_VECTOR
+    LOAD_GENERAL
+    add rsp, 16
+    iretq
 
     /* Starts or resumes a program: rdi = its frame. No vector registers are loaded. */
     .global resume

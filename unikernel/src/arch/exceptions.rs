@@ -11,7 +11,7 @@ use super::Frame;
 use crate::boot;
 use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
-use crate::signals::{self, Cause, Signal};
+use crate::signals::{self, Cause, Restart, Signal};
 use crate::text;
 use crate::threads::scheduler;
 
@@ -53,7 +53,8 @@ pub extern "C" fn exception(frame: &mut Frame) {
         return in_kernel(frame, address);
     }
     if frame.original == vector::PREEMPT {
-        return scheduler::give_way();
+        scheduler::give_way();
+        return signals::deliver(frame, Restart::No);
     }
     if frame.original == BREAKPOINT {
         // A jump into the padding of a patch, which stands for an instruction that was moved.

@@ -15,7 +15,8 @@ use pinion_abi::{for_each_call, Errno};
 use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
-use crate::threads::scheduler;
+use crate::signals::{self, Restart};
+use crate::threads::{current, scheduler};
 use crate::{boot, channel, text};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
@@ -63,7 +64,7 @@ macro_rules! dispatch {
 for_each_call!(dispatch);
 
 /// Called by the entry code: `original` is the call's number, `error` is 1 if it was trapped.
-pub extern "C" fn system_call(frame: &mut Frame) {
+pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     let counters = boot::counters();
     if counters.first_call_at.load(Ordering::Relaxed) == 0 {
         counters
@@ -98,4 +99,31 @@ pub extern "C" fn system_call(frame: &mut Frame) {
     if channel::should_give_way() {
         scheduler::give_way();
     }
+    if number == RT_SIGRETURN {
+        signals::deliver(frame, Restart::No);
+        return Return::Full;
+    }
+    let restart = match result {
+        Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
+        Err(Errno::EINTR) => Restart::IfWanted,
+        _ => Restart::No,
+    };
+    if restart != Restart::No || signals::interrupts(current()) {
+        signals::deliver(frame, restart);
+    }
+    Return::Quick
+}
+
+const RT_SIGRETURN: usize = 15;
+/// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
+/// nanosleep and their kin.
+const ALONE: [usize; 12] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281];
+
+/// How the entry code goes back to the program.
+#[repr(u64)]
+pub enum Return {
+    /// rcx and r11 are lost, as a system call loses them.
+    Quick = 0,
+    /// With every register: the program was not in a system call.
+    Full = 1,
 }

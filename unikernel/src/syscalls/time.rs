@@ -7,7 +7,7 @@ use pinion_abi::Errno;
 use crate::arch::Frame;
 use crate::channel;
 use crate::mm::user;
-use crate::threads::scheduler;
+use crate::threads::scheduler::{self, Woken};
 use crate::vdso;
 
 const CLOCK_REALTIME: u64 = 0;
@@ -99,20 +99,27 @@ pub fn deadline(clock: u64, absolute: bool, time: [i64; 2]) -> Result<u64, Errno
     Ok(monotonic().saturating_add(time.saturating_sub(there)))
 }
 
-fn sleep(deadline: u64) {
+/// Sleeps; a signal ends that early, and the time that was left is written to `left`.
+fn sleep(deadline: u64, left: u64) -> Result<u64, Errno> {
     scheduler::prepare();
-    scheduler::block(Some(deadline.max(1)));
+    if scheduler::block(Some(deadline.max(1))) != Woken::Interrupted {
+        return Ok(0);
+    }
+    if left != 0 {
+        let time = deadline.saturating_sub(monotonic());
+        user::write(left, &[time / NANOSECONDS, time % NANOSECONDS])?;
+    }
+    Err(Errno::EINTR)
 }
 
 pub fn nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
     let until = deadline(CLOCK_MONOTONIC, false, user::read(frame.rdi)?)?;
-    sleep(until);
-    Ok(0)
+    sleep(until, frame.rsi)
 }
 
 pub fn clock_nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
     const TIMER_ABSTIME: u64 = 1;
-    let [clock, flags, request, ..] = frame.args();
+    let [clock, flags, request, left, ..] = frame.args();
     match clock as i32 {
         // Realtime, monotonic, of the process, boottime, the alarms, and TAI.
         0..=2 | 7..=9 | 11 => {}
@@ -120,7 +127,7 @@ pub fn clock_nanosleep(frame: &mut Frame) -> Result<u64, Errno> {
         4..=6 => return Err(Errno::EOPNOTSUPP),
         _ => return Err(Errno::EINVAL),
     }
-    let until = deadline(clock, flags & TIMER_ABSTIME != 0, user::read(request)?)?;
-    sleep(until);
-    Ok(0)
+    let absolute = flags & TIMER_ABSTIME != 0;
+    let until = deadline(clock, absolute, user::read(request)?)?;
+    sleep(until, if absolute { 0 } else { left })
 }

@@ -7,6 +7,7 @@ use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 use spin::Mutex;
 
+use super::scheduler::Woken;
 use super::{current, scheduler, Thread};
 use crate::mm::user;
 
@@ -45,11 +46,13 @@ pub fn wait(word: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u
     scheduler::prepare();
     let waiter = Waiter { thread, bits };
     WAITERS.lock().entry(word).or_default().push_back(waiter);
-    if scheduler::block(deadline) {
-        return Ok(0);
-    }
+    let error = match scheduler::block(deadline) {
+        Woken::Awake => return Ok(0),
+        Woken::TimedOut => Errno::ETIMEDOUT,
+        Woken::Interrupted => Errno::EINTR,
+    };
     remove_current();
-    Err(Errno::ETIMEDOUT)
+    Err(error)
 }
 
 /// Takes the running thread out of every queue: a requeue may have moved it.

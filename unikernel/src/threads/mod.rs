@@ -15,6 +15,8 @@ use alloc::sync::Arc;
 
 use pinion_abi::layout::{PAGE, PHYSICAL};
 
+use spin::Mutex;
+
 use crate::arch::per_cpu::variables;
 use crate::arch::switch::{start_thread, Context, Extended};
 use crate::arch::{self, Frame};
@@ -40,6 +42,19 @@ pub struct Thread {
     pub clear_child_tid: AtomicU64,
     /// set_robust_list(2).
     pub robust_list: AtomicU64,
+    /// sigprocmask(2): the signals that it blocks.
+    pub blocked_signals: AtomicU64,
+    /// Signals sent to this thread alone that it has not taken yet.
+    pub pending_signals: AtomicU64,
+    /// What it waits for although it blocks it (sigwaitinfo(2)).
+    pub awaited_signals: AtomicU64,
+    /// The mask that the next handler's return restores, if `restores` (sigsuspend(2)).
+    pub restored_signals: AtomicU64,
+    pub restores: AtomicBool,
+    /// sigaltstack(2): ss_sp, ss_flags, ss_size.
+    pub alternate_stack: Mutex<[u64; 3]>,
+    /// Whether a signal ended its last wait.
+    interrupted: AtomicBool,
     /// Whether it waits for [`scheduler::wake`].
     blocked: AtomicBool,
     /// Whether a deadline ended its last wait.
@@ -74,6 +89,13 @@ impl Thread {
             gs_base: AtomicU64::new(0),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            blocked_signals: AtomicU64::new(0),
+            pending_signals: AtomicU64::new(0),
+            awaited_signals: AtomicU64::new(0),
+            restored_signals: AtomicU64::new(0),
+            restores: AtomicBool::new(false),
+            alternate_stack: Mutex::new([0, 2, 0]),
+            interrupted: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
@@ -84,6 +106,8 @@ impl Thread {
     pub fn new(frame: &Frame, fs_base: u64) -> Option<Arc<Thread>> {
         let thread = Thread::make(NEXT_ID.fetch_add(1, Ordering::Relaxed), fs_base)?;
         thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
+        let mask = current().blocked_signals.load(Ordering::Relaxed);
+        thread.blocked_signals.store(mask, Ordering::Relaxed);
         let at = thread.stack_top() - size_of::<Frame>() as u64;
         // SAFETY: the new stack is nobody else's; `start_thread` finds the frame right above the
         // return address, below which stand the six registers that `switch_context` takes.

@@ -15,6 +15,7 @@ use crate::arch::per_cpu::variables;
 use crate::arch::switch::switch_context;
 use crate::arch::{self, Frame};
 use crate::channel;
+use crate::signals;
 use crate::syscalls::time;
 
 /// Looks for an answer before an idle vCPU leaves the guest (some 20 ns each).
@@ -113,10 +114,21 @@ pub fn prepare() {
     current().blocked.store(true, Ordering::Relaxed);
 }
 
-/// Waits for [`wake`], or for the deadline (nanoseconds of the monotonic clock). Returns whether it
-/// was woken.
-pub fn block(deadline: Option<u64>) -> bool {
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// [`wake`].
+    Awake,
+    /// The deadline.
+    TimedOut,
+    /// A signal that the thread does not block.
+    Interrupted,
+}
+
+/// Waits for [`wake`], for the deadline (nanoseconds of the monotonic clock), or for a signal.
+pub fn block(deadline: Option<u64>) -> Woken {
     let thread = current();
+    thread.interrupted.store(false, Ordering::Relaxed);
     if let Some(deadline) = deadline {
         let mut scheduler = SCHEDULER.lock();
         if let Some(itself) = scheduler.threads.get(&thread.id).cloned() {
@@ -124,10 +136,42 @@ pub fn block(deadline: Option<u64>) -> bool {
             scheduler.deadlines.insert((deadline, thread.id), itself);
         }
     }
+    interrupt();
     while thread.blocked.load(Ordering::Relaxed) {
         switch_away();
     }
-    !thread.timed_out.load(Ordering::Relaxed)
+    if thread.interrupted.load(Ordering::Relaxed) {
+        Woken::Interrupted
+    } else if thread.timed_out.load(Ordering::Relaxed) {
+        Woken::TimedOut
+    } else {
+        Woken::Awake
+    }
+}
+
+/// Wakes a waiting thread for a signal that waits for it, if there is one.
+pub fn interrupt() {
+    let waiting = {
+        let scheduler = SCHEDULER.lock();
+        let mut waiting = scheduler
+            .threads
+            .values()
+            .filter(|thread| thread.blocked.load(Ordering::Relaxed) && signals::interrupts(thread));
+        waiting.next().cloned()
+    };
+    if let Some(thread) = waiting {
+        thread.interrupted.store(true, Ordering::Relaxed);
+        wake(&thread);
+    }
+}
+
+/// Goes over all threads.
+pub fn fold<T>(start: T, step: impl Fn(T, &Thread) -> T) -> T {
+    let scheduler = SCHEDULER.lock();
+    scheduler
+        .threads
+        .values()
+        .fold(start, |value, thread| step(value, thread))
 }
 
 /// Takes [`prepare`] back.
@@ -215,7 +259,10 @@ fn switch_away() {
         };
         match next {
             Some(next) => return switch_to(next),
-            None => idle(),
+            None => {
+                idle();
+                interrupt();
+            }
         }
     }
 }

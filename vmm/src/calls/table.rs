@@ -37,6 +37,9 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (22, descriptors::pipe),           // pipe
     (32, descriptors::make),           // dup
     (33, descriptors::dup2),           // dup2
+    (36, pass),                        // getitimer
+    (37, pass),                        // alarm
+    (38, pass),                        // setitimer
     (40, pass),                        // sendfile
     (61, pass),                        // wait4
     (62, processes::kill),             // kill

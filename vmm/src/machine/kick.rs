@@ -13,6 +13,11 @@ const KICK: libc::c_int = 32;
 static IMMEDIATE_EXIT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 
 extern "C" fn note(_: libc::c_int) {
+    leave_soon();
+}
+
+/// Has the vCPU's next run end at once. For signal handlers, too.
+pub fn leave_soon() {
     let flag = IMMEDIATE_EXIT.load(Ordering::Relaxed);
     if !flag.is_null() {
         // SAFETY: the pointer is that of a vCPU's shared page, which stays mapped as long as the
@@ -63,7 +68,7 @@ pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
 }
 
 /// A vCPU's thread, as the target of kicks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     process: libc::pid_t,
     thread: libc::pid_t,

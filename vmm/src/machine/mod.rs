@@ -155,6 +155,8 @@ impl Machine {
         };
         let server = Arc::new(Server::new(memory, service, machinery));
         report::end_on_panic();
+        // SAFETY: the server is never dropped: threads without end hold it.
+        unsafe { signals::note_in(server.header(), server.answered()) };
         kick::prepare(vcpu.immediate_exit()).map_err(MachineError::Kick)?;
         helper::spawn(&server).map_err(MachineError::Helper)?;
         ticker::spawn(&server).map_err(MachineError::Helper)?;

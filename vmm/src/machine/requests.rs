@@ -13,7 +13,7 @@ use pinion_abi::Errno;
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::Server;
 use super::timeline::Timeline;
-use super::{report, search, signals};
+use super::{report, search, signals, workers};
 use crate::calls::{Answer, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
@@ -74,6 +74,10 @@ impl Server {
             IDLE if !may_block => return Answer::WouldBlock,
             IDLE => {
                 self.idle(a, b);
+                Ok(0)
+            }
+            CANCEL => {
+                workers::cancel(self, a as usize);
                 Ok(0)
             }
             PREEMPT => {

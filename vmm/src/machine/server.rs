@@ -147,6 +147,11 @@ impl Server {
         self.preempt();
     }
 
+    /// The count of answers, for who else ends an idle vCPU's wait.
+    pub(super) fn answered(&self) -> &AtomicU32 {
+        &self.answered
+    }
+
     /// Has the guest's kernel look for what else it can run, soon.
     pub(super) fn preempt(&self) {
         self.header().preempt.store(1, Ordering::Release);
@@ -156,6 +161,9 @@ impl Server {
     /// The vCPU has nothing to run until something is answered apart, or until the deadline.
     pub(super) fn idle(&self, seen: u64, deadline: u64) {
         self.ticker.set(false);
+        // A worker and a signal may have written the guest's copy in the other order.
+        let answered = self.answered.load(Ordering::Acquire);
+        self.header().answered.store(answered, Ordering::Release);
         futex::wait_until(&self.answered, seen as u32, deadline);
         self.ticker.set(self.ticking.load(Ordering::Relaxed));
     }

@@ -4,13 +4,28 @@
 use std::io;
 use std::mem::zeroed;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use pinion_abi::calls::machine::{DISPOSITION_DEFAULT, DISPOSITION_HANDLE, DISPOSITION_IGNORE};
+use pinion_abi::channel::Header;
 use pinion_abi::Errno;
 
-/// A bit for each signal that came and has a handler in the guest.
-static CAME: AtomicU64 = AtomicU64::new(0);
+use super::{kick, ticker};
+
+/// Where signals that the guest handles are noted: its channel.
+static CHANNEL: AtomicPtr<Header> = AtomicPtr::new(null_mut());
+
+/// The server's count of answers: an idle vCPU waits for it to change.
+static ANSWERED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+
+/// From now on signals are noted there.
+///
+/// # Safety
+/// Both stay mapped as long as the process lives.
+pub unsafe fn note_in(header: *const Header, answered: *const AtomicU32) {
+    ANSWERED.store(answered.cast_mut(), Ordering::Release);
+    CHANNEL.store(header.cast_mut(), Ordering::Release);
+}
 
 extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
@@ -21,7 +36,33 @@ extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void
         unsafe { libc::signal(signal, libc::SIG_DFL) };
         return;
     }
-    CAME.fetch_or(1 << (signal - 1), Ordering::Relaxed);
+    let header = CHANNEL.load(Ordering::Acquire);
+    if header.is_null() {
+        return;
+    }
+    // SAFETY: `note_in`'s contract; every field is atomic. The structure's fields are those that a
+    // sent signal has, other signals have other values there.
+    unsafe {
+        let origin = &(*header).origins[(signal - 1) as usize % 64];
+        origin.code.store((*info).si_code as u32, Ordering::Relaxed);
+        origin
+            .process
+            .store((*info).si_pid() as u32, Ordering::Relaxed);
+        origin.user.store((*info).si_uid(), Ordering::Relaxed);
+        origin
+            .status
+            .store((*info).si_status() as u32, Ordering::Relaxed);
+        let value = (*info).si_value().sival_ptr as u64;
+        origin.value.store(value, Ordering::Relaxed);
+        (*header)
+            .signals
+            .fetch_or(1 << (signal - 1), Ordering::Release);
+        (*header).preempt.store(1, Ordering::Release);
+    }
+    // SAFETY: as above; it was stored before the header.
+    unsafe { (*ANSWERED.load(Ordering::Acquire)).fetch_add(1, Ordering::Release) };
+    kick::leave_soon();
+    ticker::wake();
 }
 
 /// Signals that the processor causes.

@@ -2,7 +2,7 @@
 //! run, so that none keeps the vCPU to itself.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use super::signals;
 /// How long a thread keeps the vCPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(4);
 
+/// How soon the vCPU's thread is kicked again for a signal that the guest has not taken.
+const SIGNALLED: Duration = Duration::from_millis(1);
 /// The shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(100);
 
@@ -36,8 +38,26 @@ impl Ticker {
     }
 }
 
+/// The word of this process's ticker, for [`wake`].
+static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Switches the ticker on until the guest has taken its signals. For signal handlers.
+pub fn wake() {
+    let word = WORD.load(Ordering::Acquire);
+    if !word.is_null() {
+        // SAFETY: the word is the server's, which lives as long as the process.
+        let word = unsafe { &*word };
+        word.store(ON, Ordering::Relaxed);
+        futex::wake(word);
+    }
+}
+
 /// Starts the thread; it sleeps until it is switched on.
 pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
+    WORD.store(
+        (&raw const server.ticker.word).cast_mut(),
+        Ordering::Release,
+    );
     let server = Arc::clone(server);
     let body = move || {
         // Should it fail, a signal is taken by this thread: dispositions are the process's.
@@ -59,15 +79,20 @@ fn run(server: &Server) -> ! {
         let deadline = header.deadline.load(Ordering::Relaxed);
         let left = deadline.saturating_sub(monotonic());
         let soon = deadline != 0 && left < SLICE.as_nanos() as u64;
-        thread::sleep(if soon {
-            Duration::from_nanos(left).max(SHORTEST)
-        } else {
-            SLICE
+        let signals = header.signals.load(Ordering::Relaxed) != 0;
+        thread::sleep(match (soon, signals) {
+            (true, _) => Duration::from_nanos(left).max(SHORTEST),
+            // A signal that came just before a call that blocks: the call must end.
+            (_, true) => SIGNALLED,
+            _ => SLICE,
         });
         let late = deadline != 0 && monotonic() >= deadline;
-        let wanted = late || header.ready.load(Ordering::Relaxed) > 0;
+        let signals = header.signals.load(Ordering::Relaxed) != 0;
+        let wanted = late || signals || header.ready.load(Ordering::Relaxed) > 0;
         if wanted && ticker.word.load(Ordering::Relaxed) == ON {
             server.preempt();
+        } else if !signals && !server.ticking.load(Ordering::Relaxed) {
+            ticker.word.store(OFF, Ordering::Relaxed);
         }
     }
 }

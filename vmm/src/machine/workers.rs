@@ -3,12 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use super::kick::Target;
 use super::server::Server;
 use super::signals;
 
 /// The most workers of a guest: as many as requests can be under way.
 const MOST: usize = pinion_abi::channel::SLOTS;
+
+/// How often a worker is kicked out of a call, and how long that may take each time.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_micros(100);
 
 #[derive(Default)]
 struct Queue {
@@ -16,6 +22,8 @@ struct Queue {
     slots: VecDeque<usize>,
     workers: usize,
     idle: usize,
+    /// Slots that are being served, and by whom.
+    serving: Vec<(usize, Target)>,
 }
 
 #[derive(Default)]
@@ -59,13 +67,30 @@ pub fn serve(server: &Arc<Server>, slot: usize) -> bool {
     true
 }
 
+/// Ends the call that a worker makes for the slot, if one does, with EINTR.
+pub fn cancel(server: &Server, slot: usize) {
+    for _ in 0..TRIES {
+        let worker = {
+            let queue = server.workers.lock();
+            let found = queue.serving.iter().find(|(serving, _)| *serving == slot);
+            found.map(|(_, target)| *target)
+        };
+        let Some(worker) = worker else { return };
+        // A kick just before the call blocks is lost, so there is more than one.
+        worker.kick();
+        thread::sleep(PAUSE);
+    }
+}
+
 fn run(server: &Server) {
     signals::block_for_helper(0);
+    let itself = Target::this_thread();
     loop {
         let slot = {
             let mut queue = server.workers.lock();
             loop {
                 if let Some(slot) = queue.slots.pop_front() {
+                    queue.serving.push((slot, itself));
                     break slot;
                 }
                 queue.idle += 1;
@@ -78,5 +103,7 @@ fn run(server: &Server) {
             }
         };
         server.serve_apart(slot);
+        let done = |(serving, target): &(usize, Target)| *serving == slot && *target == itself;
+        server.workers.lock().serving.retain(|entry| !done(entry));
     }
 }

@@ -75,6 +75,8 @@ requests! {
     1042 IDLE (answered, deadline)
     /// Whether threads shall be preempted: the vCPU is then kicked when others wait for it.
     1043 PREEMPT (on)
+    /// The call that a worker makes for this slot shall end with EINTR.
+    1044 CANCEL (slot)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
