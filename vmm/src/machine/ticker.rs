@@ -1,7 +1,6 @@
 //! The ticker: a thread that kicks the vCPU now and then while the guest has more than one thread to
 //! run, so that none keeps the vCPU to itself.
 
-use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread;
@@ -36,16 +35,16 @@ impl Ticker {
     }
 }
 
-/// Starts the thread; it sleeps until it is switched on.
-pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
+/// Starts the thread; it sleeps until it is switched on. Where none can be made (`pids.max`), a thread
+/// of the guest keeps the vCPU until it waits for something.
+pub fn spawn(server: &Arc<Server>) {
     let server = Arc::clone(server);
     let body = move || {
         // Should it fail, a signal is taken by this thread: dispositions are the process's.
         let _ = signals::block(!0);
         run(&server)
     };
-    thread::Builder::new().stack_size(64 << 10).spawn(body)?;
-    Ok(())
+    let _ = thread::Builder::new().stack_size(64 << 10).spawn(body);
 }
 
 fn run(server: &Server) -> ! {
