@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
 use crate::exit::end_as;
-use crate::machine::{Guest, Machine};
+use crate::machine::{Factory, Guest};
 
 /// Runs the program at a path and ends this process with its status.
 pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
@@ -58,8 +58,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let kernel = File::from(open(kernel)?);
     let executable = open(program[0])?;
     let executable_bytes = File::from(executable.try_clone()?).metadata()?.size();
-    let machine = Machine::new(kvm, keep, &kernel, None)?;
-    drop(kernel);
+    let machine = Factory::new(kvm, keep, kernel, None)?.make()?;
 
     let string = |text: &[u8]| CString::new(text);
     let arguments = program
@@ -93,5 +92,5 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         no_new_privileges: false,
         verbose: std::env::var_os("PINION_VERBOSE").is_some(),
     };
-    end_as(machine.run(guest, service)?)
+    end_as(machine.load(guest, service)?.run()?)
 }

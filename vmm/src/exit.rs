@@ -41,7 +41,10 @@ pub fn end_as(status: ExitStatus) -> ! {
         // Pid 1 is still here.
         match signal {
             libc::SIGSEGV => asm!("mov byte ptr [{0}], 0", in(reg) 0_usize),
-            libc::SIGBUS => stack_fault(),
+            libc::SIGBUS => {
+                past_end();
+                stack_fault();
+            }
             libc::SIGILL => asm!("ud2"),
             libc::SIGFPE => {
                 asm!("xor edx, edx", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
@@ -55,8 +58,32 @@ pub fn end_as(status: ExitStatus) -> ! {
     end_with(128 + signal)
 }
 
+/// An access to a page that its file does not have (mmap(2)). Returns if there can be no such page.
+///
+/// # Safety
+/// The process must be about to end.
+unsafe fn past_end() {
+    // SAFETY: a new, empty file and a new mapping of it. The access faults, by what the caller promises
+    // nothing runs after it.
+    unsafe {
+        let file = libc::memfd_create(c"".as_ptr(), libc::MFD_CLOEXEC);
+        let protection = libc::PROT_READ;
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            protection,
+            libc::MAP_SHARED,
+            file,
+            0,
+        );
+        if page != libc::MAP_FAILED {
+            page.cast::<u8>().read_volatile();
+        }
+    }
+}
+
 /// An access through rbp with an address that is no address: the processor's stack fault (#SS),
-/// which Linux makes SIGBUS.
+/// which Linux makes SIGBUS. An emulated processor may make another fault of it.
 ///
 /// # Safety
 /// The process must be about to end.

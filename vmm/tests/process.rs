@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{chown, PermissionsExt};
 
 use serde_json::json;
-use support::{Bundle, Monitor};
+use support::{linked_by, program, Bundle, Monitor};
 
 /// The init's descriptors: number -> what it is.
 fn descriptors(monitor: &Monitor) -> BTreeMap<i32, String> {
@@ -256,6 +256,120 @@ fn the_program_is_looked_up_before_ready() {
         error(json!([]), &as_root),
         text("process args cannot be empty")
     );
+}
+
+/// The smallest program with a change, in the words that engines search for.
+#[test]
+fn what_could_not_run_is_refused_before_ready() {
+    let bundle = Bundle::new();
+    let error = |file: &[u8]| {
+        bundle.file("bin/program", file, 0o755);
+        let message = Monitor::spawn(&bundle.plan()).error();
+        let prefix = "unable to start container process: exec /bin/program: ";
+        message.strip_prefix(prefix).unwrap_or(&message).to_owned()
+    };
+    let changed = |at: usize, byte: u8| {
+        let mut file = program();
+        file[at] = byte;
+        file
+    };
+    const MACHINE: usize = 18;
+    const ARM64: u8 = 183;
+    assert_eq!(error(b""), "exec format error: not an ELF file");
+    assert_eq!(error(b"echo\n"), "exec format error: not an ELF file");
+    assert_eq!(
+        error(&changed(MACHINE, ARM64)),
+        "exec format error: not for x86-64"
+    );
+    assert_eq!(
+        error(&changed(16, 1)),
+        "exec format error: no executable ELF file"
+    );
+    let whole = program();
+    for bytes in [4, 63, 64, 64 + 55, whole.len() - 1] {
+        assert_eq!(
+            error(&whole[..bytes]),
+            "exec format error: the file is truncated",
+            "{bytes}"
+        );
+    }
+    assert_eq!(error(b"#!\n"), "exec format error");
+    assert_eq!(
+        error(b"#!/nosuch\n"),
+        "interpreter /nosuch: no such file or directory"
+    );
+    assert_eq!(
+        error(b"#!/etc/passwd\n"),
+        "interpreter /etc/passwd: permission denied"
+    );
+    assert_eq!(
+        error(b"#!/proc/self/exe\n"),
+        "interpreter /proc/self/exe: too many levels of symbolic links"
+    );
+    bundle.file("bin/other", changed(MACHINE, ARM64), 0o755);
+    assert_eq!(
+        error(b"#!/bin/other\n"),
+        "interpreter /bin/other: exec format error: not for x86-64"
+    );
+}
+
+#[test]
+fn a_dynamic_linker_is_looked_at_before_ready() {
+    let bundle = Bundle::new();
+    let error = |linker: &str| {
+        bundle.file("bin/program", linked_by(linker), 0o755);
+        let message = Monitor::spawn(&bundle.plan()).error();
+        let prefix = "unable to start container process: exec /bin/program: ";
+        message.strip_prefix(prefix).unwrap_or(&message).to_owned()
+    };
+    assert_eq!(
+        error("/lib/ld.so"),
+        "interpreter /lib/ld.so: no such file or directory"
+    );
+    bundle.file("etc/ld.so", &program()[..100], 0o755);
+    assert_eq!(
+        error("/etc/ld.so"),
+        "interpreter /etc/ld.so: exec format error: the file is truncated"
+    );
+    bundle.file("etc/ld.so", program(), 0o644);
+    assert_eq!(
+        error("/etc/ld.so"),
+        "interpreter /etc/ld.so: permission denied"
+    );
+    bundle.file("etc/ld.so", program(), 0o755);
+    Monitor::spawn(&bundle.plan()).ready();
+}
+
+/// As many as Linux allows: five, and then a program.
+#[test]
+fn scripts_may_be_read_by_scripts() {
+    let bundle = Bundle::new();
+    bundle.file("bin/0", program(), 0o755);
+    for depth in 1..=6 {
+        bundle.file(
+            &format!("bin/{depth}"),
+            format!("#!/bin/{}\n", depth - 1),
+            0o755,
+        );
+    }
+    let mut plan = bundle.plan();
+    plan["process"]["args"] = json!(["/bin/5"]);
+    Monitor::spawn(&plan).ready();
+    plan["process"]["args"] = json!(["/bin/6"]);
+    assert_eq!(
+        Monitor::spawn(&plan).error(),
+        "unable to start container process: exec /bin/6: too many levels of symbolic links"
+    );
+}
+
+#[test]
+fn too_many_arguments_are_refused_before_ready() {
+    let bundle = Bundle::new();
+    let mut plan = bundle.plan();
+    plan["process"]["args"] = json!(["/bin/program", "x".repeat(1 << 20)]);
+    let message = Monitor::spawn(&plan).error();
+    let prefix = "unable to start container process: argument list too long: ";
+    assert!(message.starts_with(prefix), "{message}");
 }
 
 #[test]

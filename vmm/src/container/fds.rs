@@ -66,6 +66,11 @@ pub fn close_unknown(preserve: u32, keep: impl AsFd) -> Result<(), Errno> {
     close_range(first.max(keep + 1), u32::MAX)
 }
 
+/// Closes the guest's from this number on.
+pub fn close_guests(first: u32) -> Result<(), Errno> {
+    close_range(first, private_floor() as u32 - 1)
+}
+
 /// Closes all, of a process that only waits from now on.
 pub fn close_all() -> Result<(), Errno> {
     close_range(0, u32::MAX)

@@ -10,24 +10,25 @@ use super::cgroup::{CgroupError, Groups};
 use super::credentials::{self, CredentialsError};
 use super::devices::{self, DeviceError};
 use super::fds;
+use super::guest::{self, GuestError, Program};
+use super::guest_hooks::{self, HookError, Surroundings};
 use super::launcher::{FAILED, READY};
 use super::masks::{self, MaskError};
 use super::mount_api::Tree;
 use super::mounts::{self, MountError};
 use super::namespaces::Namespaces;
 use super::procfs::Procfs;
-use super::program::{self, Program, ProgramError};
+use super::program::{self, ProgramError};
 use super::rlimits::{self, Limits, RlimitError};
 use super::rooted::Root;
 use super::rootfs::{Rootfs, RootfsError};
 use super::seccomp::{self, SeccompError};
 use super::settings::{self, SettingsError};
 use super::signals;
-use crate::calls::{CallsError, Service, ServiceConfig};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, Errno};
 use crate::exit::{end_as, ExitStatus};
-use crate::machine::{Guest, Machine, MachineError};
+use crate::machine::{Factory, Loaded, MachineError};
 use crate::plan::LaunchPlan;
 
 /// What goes wrong inside, in runc's words: what it finds while it sets the container up is told
@@ -45,9 +46,11 @@ enum InitError {
     #[error("unable to start container process: {0}")]
     Machine(#[from] MachineError),
     #[error("unable to start container process: {0}")]
-    Calls(#[from] CallsError),
-    #[error("unable to start container process: the program's file: {0}")]
-    Executable(Errno),
+    Guest(#[from] GuestError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
+    #[error("whoever started the container has been told")]
+    Told,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +75,6 @@ enum SetupError {
     Cgroup(#[from] CgroupError),
     #[error("{step}: {errno}")]
     Step { step: &'static str, errno: Errno },
-    #[error("startContainer hooks are not supported yet")]
-    GuestHooks,
     #[error("the launcher is gone")]
     Orphaned,
 }
@@ -118,7 +119,9 @@ pub fn run(
     match ended {
         Ok(status) => end_as(status),
         // The launcher has told the caller why, if it could.
-        Err(InitError::Setup(SetupError::Orphaned)) => end_as(ExitStatus::Code(1)),
+        Err(InitError::Setup(SetupError::Orphaned) | InitError::Told) => {
+            end_as(ExitStatus::Code(1))
+        }
         Err(error) => {
             // Who is gone hears nothing; the caller finds out by the closed socket.
             let _ = control.send(&Event::Error {
@@ -147,13 +150,11 @@ fn init(
     launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
     let HostFiles { kvm, kernel, fifo } = host;
-    if !plan.start_container_hooks.is_empty() {
-        return Err(SetupError::GuestHooks.into());
-    }
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let machine = Machine::new(kvm, keep_private, &kernel, plan.machine.memory_limit)?;
-    drop(kernel);
+    let factory = Factory::new(kvm, keep_private, kernel, plan.machine.memory_limit)?;
+    let machine = factory.make()?;
+    let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
     let read_only = furnish(plan, rootfs.root(), namespaces)?;
@@ -172,23 +173,27 @@ fn init(
     become_process(plan, &root, namespaces)?;
     let (path, executable) = program::find(&plan.process, &procfs)?;
     let program = Program {
-        executable,
         path,
-        args: program::arguments(&plan.process)?,
+        executable,
         env,
         rlimits: limits,
-        uid: plan.process.uid,
-        gid: plan.process.gid,
         no_new_privileges: plan.process.no_new_privileges,
-        preserved_fds: plan.preserve_fds,
+        verbose: plan.machine.verbose,
     };
+    let loaded = guest::load(machine, &procfs, program)?;
     drop(root);
     tell_ready(control, launcher)?;
-    if let Some(fifo) = fifo {
-        wait_for_start(&procfs, &fifo).map_err(InitError::Fifo)?;
-    }
+
+    let surroundings = factory.as_ref().map(|factory| Surroundings {
+        factory,
+        procfs: &procfs,
+        rlimits: limits,
+        no_new_privileges: plan.process.no_new_privileges,
+    });
+    let loaded = start(plan, loaded, fifo, &procfs, surroundings.as_ref())?;
+    drop((factory, procfs));
     signals::reset();
-    run_program(machine, procfs, plan, program)
+    Ok(loaded.run().map_err(GuestError::from)?)
 }
 
 /// Joins the control groups while the launcher writes id maps and the like, then one byte.
@@ -308,50 +313,38 @@ fn tell_ready(control: &mut Control, launcher: &mut Option<UnixStream>) -> Resul
     Ok(())
 }
 
-/// Opening for writing waits for a reader, which is `start`.
-fn wait_for_start(procfs: &Procfs, fifo: &OwnedFd) -> Result<(), Errno> {
-    let mut fifo = File::from(procfs.reopen(fifo, libc::O_WRONLY)?);
-    fifo.write_all(b"0").map_err(Errno::from)
-}
-
-/// Makes the microVM run the program, for as long as it lives.
-fn run_program(
-    machine: Machine,
-    procfs: Procfs,
+/// Waits for `start`, runs its hooks, and tells it whether the program runs.
+fn start(
     plan: &LaunchPlan,
-    program: Program,
-) -> Result<ExitStatus, InitError> {
-    let rlimits = program.rlimits.map(|limit| [limit.soft, limit.hard]);
-    let [soft, hard] = rlimits[libc::RLIMIT_NOFILE as usize];
-    let floor = fds::private_floor();
-    let executable_path = procfs
-        .path_of(&program.executable)
-        .map_err(InitError::Executable)?;
-    let service = Service::new(ServiceConfig {
-        private_floor: floor,
-        nofile: (soft, hard),
-        proc: procfs.into_fd(),
-        executable: fds::copy_private(&program.executable).map_err(InitError::Executable)?,
-        executable_path,
-        arguments: program.args.clone(),
-        environment: program.env.clone(),
-    })?;
-    let file = File::from(program.executable);
-    let executable_bytes = file
-        .metadata()
-        .map_err(|error| InitError::Executable(error.into()))?
-        .len();
-    let guest = Guest {
-        executable: file.into(),
-        executable_bytes,
-        path: program.path,
-        arguments: program.args,
-        environment: program.env,
-        rlimits,
-        no_new_privileges: program.no_new_privileges,
-        verbose: plan.machine.verbose,
+    loaded: Loaded,
+    fifo: Option<OwnedFd>,
+    procfs: &Procfs,
+    surroundings: Option<&Surroundings>,
+) -> Result<Loaded, InitError> {
+    // Opening for writing waits for a reader.
+    let answer = fifo
+        .map(|fifo| procfs.reopen(&fifo, libc::O_WRONLY).map(File::from))
+        .transpose()
+        .map_err(InitError::Fifo)?;
+    let ((loaded, answer), ran) = match surroundings {
+        Some(surroundings) => {
+            guest_hooks::run_all(&plan.start_container_hooks, surroundings, (loaded, answer))
+        }
+        None => ((loaded, answer), Ok(())),
     };
-    Ok(machine.run(guest, service)?)
+    match (ran, answer) {
+        (Ok(()), None) => Ok(loaded),
+        (Ok(()), Some(mut answer)) => {
+            let told = answer.write_all(b"0");
+            told.map_err(|error| InitError::Fifo(error.into()))?;
+            Ok(loaded)
+        }
+        (Err(error), None) => Err(error.into()),
+        (Err(error), Some(mut answer)) => match answer.write_all(error.to_string().as_bytes()) {
+            Ok(()) => Err(InitError::Told),
+            Err(_) => Err(error.into()),
+        },
+    }
 }
 
 /// New descriptors of the machine go out of the guest's reach.

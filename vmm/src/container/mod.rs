@@ -6,11 +6,15 @@
 mod capabilities;
 mod cgroup;
 mod cgroup_view;
+mod child;
 mod copy_up;
 mod credentials;
 mod device_filter;
 mod devices;
+mod executable;
 pub mod fds;
+mod guest;
+mod guest_hooks;
 pub mod hook;
 mod init;
 pub mod launcher;
@@ -23,9 +27,9 @@ pub mod program;
 pub mod rlimits;
 pub mod rooted;
 mod rootfs;
+mod script;
 pub mod seccomp;
 mod settings;
 pub mod signals;
 
 pub use launcher::launch;
-pub use program::Program;

@@ -41,10 +41,6 @@ impl Procfs {
         fds::make_private(directory).map(Procfs)
     }
 
-    pub fn into_fd(self) -> OwnedFd {
-        self.0
-    }
-
     /// Opens the file behind an O_PATH descriptor.
     pub fn reopen(&self, file: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
         reopen(self.0.as_fd(), file, flags)
@@ -65,6 +61,11 @@ impl Procfs {
         })?;
         path.truncate(bytes as usize);
         CString::new(path).map_err(|_| Errno(libc::EINVAL))
+    }
+
+    /// A second descriptor of the same.
+    pub fn copy(&self) -> Result<OwnedFd, Errno> {
+        fds::copy_private(&self.0)
     }
 
     /// Writes a file below `sys`, whose name has slashes.

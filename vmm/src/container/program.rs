@@ -3,12 +3,11 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use super::fds;
+use super::executable::{self, ExecError, Executable, Refusal};
 use super::procfs::Procfs;
-use super::rlimits::Limits;
 use super::rooted::{self, c_path, Root};
 use crate::errno::{check, Errno};
 use crate::plan::Process;
@@ -23,6 +22,8 @@ pub enum ProgramError {
     Stat { name: String, errno: Errno },
     #[error("exec: {name:?}: {errno}")]
     Refused { name: String, errno: Errno },
+    #[error(transparent)]
+    Executable(#[from] ExecError),
     #[error("process args cannot be empty")]
     NoArgs,
     #[error("process {what} has a zero byte")]
@@ -33,25 +34,6 @@ pub enum ProgramError {
     MakeCwd { cwd: PathBuf, errno: Errno },
     #[error("current working directory is outside of container mount namespace root -- possible container breakout attempt detected")]
     CwdOutside,
-}
-
-/// All that the machine needs to start the program.
-#[derive(Debug)]
-pub struct Program {
-    /// The file, open for reading (a private descriptor).
-    pub executable: OwnedFd,
-    /// Its name in the container, as execve(2) would get it.
-    pub path: CString,
-    pub args: Vec<CString>,
-    /// `NAME=value`.
-    pub env: Vec<CString>,
-    /// The guest's limits, by their numbers. The monitor has not all of them.
-    pub rlimits: Limits,
-    pub uid: u32,
-    pub gid: u32,
-    pub no_new_privileges: bool,
-    /// The guest's descriptors are 0 to 2 and as many after them.
-    pub preserved_fds: u32,
 }
 
 /// Makes the working directory, before the change of root.
@@ -91,39 +73,30 @@ pub fn change_directory(root: &Root, cwd: &Path) -> Result<(), ProgramError> {
 }
 
 /// Finds the program as runc does: with the plan's PATH and the permissions of the user that this
-/// process has become. Returns its path and the open file.
-pub fn find(process: &Process, procfs: &Procfs) -> Result<(CString, OwnedFd), ProgramError> {
+/// process has become. Returns its path and what it is.
+pub fn find(process: &Process, procfs: &Procfs) -> Result<(CString, Executable), ProgramError> {
     let name = process.args.first().ok_or(ProgramError::NoArgs)?;
+    let refused = |errno| ProgramError::Refused {
+        name: name.clone(),
+        errno,
+    };
     let (path, file) = if name.contains('/') {
-        let file = check_executable(Path::new(name)).map_err(|failure| match failure {
-            Failure::Stat(errno) => ProgramError::Stat {
+        let file = executable::look_up(Path::new(name)).map_err(|refusal| match refusal {
+            Refusal::Stat(errno) => ProgramError::Stat {
                 name: name.clone(),
                 errno,
             },
-            Failure::Refused(errno) => ProgramError::Refused {
-                name: name.clone(),
-                errno,
-            },
+            Refusal::Access(errno) => refused(errno),
         })?;
         (PathBuf::from(name), file)
     } else {
         search(process, name)?
     };
-    let refused = |errno| ProgramError::Refused {
-        name: name.clone(),
-        errno,
-    };
     let path = c_path(&path).map_err(refused)?;
-    let file = procfs
-        .reopen(&file, libc::O_RDONLY | libc::O_NOCTTY)
-        .and_then(fds::make_private)
-        .map_err(refused)?;
-    Ok((path, file))
-}
-
-enum Failure {
-    Stat(Errno),
-    Refused(Errno),
+    let file = executable::open(&file, procfs).map_err(refused)?;
+    let arguments = c_strings(&process.args, "argument")?;
+    let executable = Executable::new(&path, file, arguments, procfs)?;
+    Ok((path, executable))
 }
 
 fn search(process: &Process, name: &str) -> Result<(PathBuf, OwnedFd), ProgramError> {
@@ -137,7 +110,7 @@ fn search(process: &Process, name: &str) -> Result<(PathBuf, OwnedFd), ProgramEr
         // As shells do: an empty element is the current directory, which Go refuses to use.
         let directory = if directory.is_empty() { "." } else { directory };
         let candidate = Path::new(directory).join(name);
-        if let Ok(file) = check_executable(&candidate) {
+        if let Ok(file) = executable::look_up(&candidate) {
             return if candidate.is_absolute() {
                 Ok((candidate, file))
             } else {
@@ -160,38 +133,6 @@ fn variable<'a>(process: &'a Process, name: &str) -> Option<&'a str> {
         .rev()
         .filter_map(|pair| pair.split_once('='));
     pairs.find_map(|(key, value)| (key == name).then_some(value))
-}
-
-/// Go's exec.findExecutable, on a file that is looked up once (O_PATH). A magic link is not
-/// followed: /proc/self/exe is the monitor's own binary (CVE-2019-5736).
-fn check_executable(path: &Path) -> Result<OwnedFd, Failure> {
-    let name = c_path(path).map_err(Failure::Stat)?;
-    // SAFETY: AT_FDCWD is no descriptor that could be closed.
-    let here = unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) };
-    let file = rooted::openat2(here, &name, libc::O_PATH, rooted::RESOLVE_NO_MAGICLINKS)
-        .map_err(Failure::Stat)?;
-    match rooted::stat(&file).map_err(Failure::Stat)?.st_mode & libc::S_IFMT {
-        libc::S_IFREG => {}
-        libc::S_IFDIR => return Err(Failure::Refused(Errno(libc::EISDIR))),
-        // A FIFO with the x bit would be opened, and waited for.
-        _ => return Err(Failure::Refused(Errno(libc::EACCES))),
-    }
-    // SAFETY: the path is an empty C string.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_faccessat2,
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            libc::X_OK,
-            libc::AT_EACCESS | libc::AT_EMPTY_PATH,
-        )
-    })
-    .map_err(Failure::Refused)?;
-    Ok(file)
-}
-
-pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
-    c_strings(&process.args, "argument")
 }
 
 /// The plan's environment, and HOME from the image's /etc/passwd if it has none, or an empty one.

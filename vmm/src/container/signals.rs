@@ -28,3 +28,10 @@ pub fn die_with_parent(signal: i32) -> Result<(), Errno> {
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })?;
     Ok(())
 }
+
+/// strsignal(3) as Go's programs print it: `segmentation fault`.
+pub fn describe(signal: i32) -> String {
+    // SAFETY: strsignal(3) returns a string, of this thread if it is none of libc's own.
+    let text = unsafe { std::ffi::CStr::from_ptr(libc::strsignal(signal)) };
+    text.to_string_lossy().to_lowercase()
+}

@@ -17,15 +17,16 @@ const TURNS: u32 = 64;
 /// Exits for requests that follow each other this closely wake the helper.
 pub const BUSY: Duration = Duration::from_micros(300);
 
-/// Starts the helper, polling: a program's start is a burst of requests.
-pub fn spawn(server: &Arc<Server>) -> std::io::Result<()> {
+/// Starts the helper, polling: a program's start is a burst of requests. Where no thread can be made
+/// (`pids.max`), the guest leaves for each request.
+pub fn spawn(server: &Arc<Server>) {
     server.awake.store(1, Ordering::Relaxed);
     server.header().polled.store(1, Ordering::Relaxed);
-    let server = Arc::clone(server);
-    thread::Builder::new()
-        .stack_size(128 << 10)
-        .spawn(move || run(&server))?;
-    Ok(())
+    let own = Arc::clone(server);
+    let thread = thread::Builder::new().stack_size(128 << 10);
+    if thread.spawn(move || run(&own)).is_err() {
+        server.header().polled.store(0, Ordering::Relaxed);
+    }
 }
 
 fn run(server: &Server) {

@@ -18,6 +18,7 @@ mod timeline;
 mod vdso;
 mod workers;
 
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -48,12 +49,23 @@ pub enum MachineError {
     Memory(#[from] MemoryError),
     #[error(transparent)]
     Image(#[from] ImageError),
-    #[error("arguments and environment are too long: {bytes} bytes, at most {most} fit")]
+    #[error(
+        "argument list too long: arguments and environment have {bytes} bytes, at most {most} fit"
+    )]
     Strings { bytes: usize, most: u64 },
-    #[error("start the helper thread: {0}")]
-    Helper(io::Error),
     #[error("handle the monitor's own signal: {0}")]
     Kick(io::Error),
+}
+
+/// What machines are made of. It needs the host's files for the first one only; a child of fork(2)
+/// makes its machine of the same.
+pub struct Factory {
+    kvm: Kvm,
+    /// The unikernel's image.
+    kernel: File,
+    memory_limit: u64,
+    /// Looked for when the first machine wants them.
+    vdso: OnceCell<Option<vdso::Pages>>,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
@@ -81,29 +93,40 @@ pub struct Guest {
     pub verbose: bool,
 }
 
-impl Machine {
-    /// `memory_limit`: bytes that the guest's memory may grow to; `None`: what the host has.
+impl Factory {
+    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has.
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
-        kernel: &File,
+        kernel: File,
         memory_limit: Option<u64>,
-    ) -> Result<Machine, MachineError> {
+    ) -> Result<Factory, MachineError> {
+        Ok(Factory {
+            kvm: Kvm::new(kvm, keep)?,
+            kernel,
+            memory_limit: memory_limit.unwrap_or_else(host_memory),
+            vdso: OnceCell::new(),
+        })
+    }
+
+    pub fn make(&self) -> Result<Machine, MachineError> {
         let mut timeline = Timeline::start();
-        let kvm = Kvm::new(kvm, keep)?;
-        let vm = kvm.create_vm()?;
+        let vm = self.kvm.create_vm()?;
         // Three pages that no guest memory uses; only old Intel processors want them.
         vm.set_tss_address(0xfffb_d000);
-        let memory = Memory::reserve(memory_limit.unwrap_or_else(host_memory))?;
+        let memory = Memory::reserve(self.memory_limit)?;
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
         timeline.mark("vm and memory");
-        let image = image::load(kernel, &memory)?;
+        let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
-        let vcpu = kvm.create_vcpu(&vm, 0)?;
-        let shared_tsc = tables::start(&kvm, &vcpu, &image.header)?;
+        let vcpu = self.kvm.create_vcpu(&vm, 0)?;
+        let shared_tsc = tables::start(&self.kvm, &vcpu, &image.header)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
-        let vdso = if shared_tsc { vdso::find() } else { None };
+        let vdso = shared_tsc
+            .then(|| self.vdso.get_or_init(vdso::find))
+            .copied()
+            .flatten();
         if let Some(pages) = &vdso {
             let region = kvm_userspace_memory_region {
                 slot: 0,
@@ -132,41 +155,26 @@ impl Machine {
             timeline,
         })
     }
+}
 
-    /// Runs the guest to its end. Returns only if it could not be run.
-    pub fn run(mut self, guest: Guest, service: Service) -> Result<ExitStatus, MachineError> {
+impl Machine {
+    /// Puts into the machine all that the kernel is told of its program.
+    pub fn load(mut self, guest: Guest, service: Service) -> Result<Loaded, MachineError> {
         self.timeline.mark("service");
         self.write_boot_info(&guest)?;
-        let Machine {
-            vm,
-            vcpu,
-            memory,
-            image,
-            mut timeline,
-            ..
-        } = self;
-        timeline.mark("boot information");
+        self.timeline.mark("boot information");
         let machinery = Machinery {
-            vm,
+            vm: self.vm,
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(0),
-            timeline,
+            timeline: self.timeline,
         };
-        let server = Arc::new(Server::new(memory, service, machinery));
-        report::end_on_panic();
-        // SAFETY: the server is never dropped: threads without end hold it.
-        unsafe { signals::note_in(server.header(), server.answered()) };
-        kick::prepare(vcpu.immediate_exit()).map_err(MachineError::Kick)?;
-        helper::spawn(&server).map_err(MachineError::Helper)?;
-        ticker::spawn(&server).map_err(MachineError::Helper)?;
-        Ok(Runner {
-            vcpu,
-            server,
-            image,
-            last: Instant::now(),
-        }
-        .run()?)
+        Ok(Loaded {
+            vcpu: self.vcpu,
+            server: Server::new(self.memory, service, machinery),
+            image: self.image,
+        })
     }
 
     fn write_boot_info(&self, guest: &Guest) -> Result<(), MachineError> {
@@ -240,6 +248,34 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             rlimits: guest.rlimits,
             ..ProcessInfo::default()
         }
+    }
+}
+
+/// A microVM whose next step is the kernel's first instruction.
+pub struct Loaded {
+    vcpu: Vcpu,
+    server: Server,
+    image: Image,
+}
+
+impl Loaded {
+    /// Runs the guest to its end. Returns only if it could not be run.
+    pub fn run(mut self) -> Result<ExitStatus, MachineError> {
+        self.server.machinery.timeline.mark("start");
+        let server = Arc::new(self.server);
+        report::end_on_panic();
+        // SAFETY: the server is never dropped: threads without end hold it.
+        unsafe { signals::note_in(server.header(), server.answered()) };
+        kick::prepare(self.vcpu.immediate_exit()).map_err(MachineError::Kick)?;
+        helper::spawn(&server);
+        ticker::spawn(&server);
+        Ok(Runner {
+            vcpu: self.vcpu,
+            server,
+            image: self.image,
+            last: Instant::now(),
+        }
+        .run()?)
     }
 }
 

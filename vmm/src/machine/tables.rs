@@ -124,8 +124,13 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmEr
     };
     let mut sregs = vcpu.sregs()?;
     sregs.cs = segment(selector::USER_CODE, 11, 1);
-    let data = segment(selector::USER_DATA, 3, 0);
-    (sregs.ss, sregs.ds, sregs.es, sregs.fs, sregs.gs) = (data, data, data, data, data);
+    sregs.ss = segment(selector::USER_DATA, 3, 0);
+    // None, as in a new program of Linux.
+    let none = kvm_segment {
+        unusable: 1,
+        ..kvm_segment::default()
+    };
+    (sregs.ds, sregs.es, sregs.fs, sregs.gs) = (none, none, none, none);
     sregs.tr = kvm_segment {
         base: PER_CPU + per_cpu::TSS,
         limit: per_cpu::TSS_BYTES as u32 - 1,

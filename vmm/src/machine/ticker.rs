@@ -1,7 +1,6 @@
 //! The ticker: a thread that kicks the vCPU now and then while the guest has more than one thread to
 //! run, so that none keeps the vCPU to itself.
 
-use std::io;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::Arc;
 use std::thread;
@@ -52,8 +51,9 @@ pub fn wake() {
     }
 }
 
-/// Starts the thread; it sleeps until it is switched on.
-pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
+/// Starts the thread; it sleeps until it is switched on. Where none can be made (`pids.max`), a thread
+/// of the guest keeps the vCPU until it waits for something.
+pub fn spawn(server: &Arc<Server>) {
     WORD.store(
         (&raw const server.ticker.word).cast_mut(),
         Ordering::Release,
@@ -64,8 +64,7 @@ pub fn spawn(server: &Arc<Server>) -> io::Result<()> {
         let _ = signals::block(!0);
         run(&server)
     };
-    thread::Builder::new().stack_size(64 << 10).spawn(body)?;
-    Ok(())
+    let _ = thread::Builder::new().stack_size(64 << 10).spawn(body);
 }
 
 fn run(server: &Server) -> ! {

@@ -32,8 +32,7 @@ impl Bundle {
         for name in ["proc", "sys", "dev", "tmp", "etc", "bin", "empty"] {
             fs::create_dir_all(bundle.rootfs().join(name)).unwrap();
         }
-        // Never run natively: it only has to be found.
-        bundle.file("bin/program", "#!/bin/sh\n", 0o755);
+        bundle.file("bin/program", program(), 0o755);
         bundle.file(
             "etc/passwd",
             "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n",
@@ -51,9 +50,9 @@ impl Bundle {
         self.directory.join("exec.fifo")
     }
 
-    pub fn file(&self, name: &str, text: &str, mode: u32) {
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>, mode: u32) {
         let path = self.rootfs().join(name);
-        fs::write(&path, text).unwrap();
+        fs::write(&path, bytes).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
@@ -119,6 +118,53 @@ impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// The smallest program: an ELF header, one program header, and exit(0).
+pub fn program() -> Vec<u8> {
+    elf(&[])
+}
+
+/// The same with a dynamic linker.
+pub fn linked_by(linker: &str) -> Vec<u8> {
+    elf(&[linker.as_bytes(), b"\0"].concat())
+}
+
+/// `linker`: its path, ended by zero; empty: none.
+fn elf(linker: &[u8]) -> Vec<u8> {
+    const ADDRESS: u64 = 0x40_0000;
+    let count = if linker.is_empty() { 1 } else { 2 };
+    let headers = 64 + 56 * count;
+    let code = b"\x31\xff\xb8\x3c\0\0\0\x0f\x05";
+    let (path, code_at) = (headers, headers + linker.len() as u64);
+    let bytes = code_at + code.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    let halves = |file: &mut Vec<u8>, numbers: [u16; 4]| {
+        file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    };
+    let words = |file: &mut Vec<u8>, numbers: &[u64]| {
+        file.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    };
+    // ET_EXEC, EM_X86_64, version; entry, where the program headers are, no sections; flags, bytes of
+    // this header and of a program header, count; no sections.
+    halves(&mut file, [2, 62, 1, 0]);
+    words(&mut file, &[ADDRESS + code_at, 64, 0]);
+    halves(&mut file, [0, 0, 64, 56]);
+    halves(&mut file, [count as u16, 0, 0, 0]);
+    // Type and flags; offset, addresses, bytes, alignment.
+    if !linker.is_empty() {
+        let length = linker.len() as u64;
+        halves(&mut file, [3, 0, 4, 0]);
+        words(
+            &mut file,
+            &[path, ADDRESS + path, ADDRESS + path, length, length, 1],
+        );
+    }
+    halves(&mut file, [1, 0, 5, 0]);
+    words(&mut file, &[0, ADDRESS, ADDRESS, bytes, bytes, 4096]);
+    file.extend(linker);
+    file.extend(code);
+    file
 }
 
 /// The unikernel's image, which bin/build makes.

@@ -92,6 +92,9 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_sched_yield, "spinning politely"),
     (libc::SYS_sched_getaffinity, "how many CPUs there are"),
     (libc::SYS_pause, "waiting for a signal"),
+    (libc::SYS_pipe2, "standard streams of a hook"),
+    (libc::SYS_pidfd_open, "the end of a hook, with a time limit"),
+    (libc::SYS_wait4, "the end of a hook"),
     (libc::SYS_memfd_create, "files that only the guest sees"),
     (libc::SYS_exit, "end of a thread"),
     (libc::SYS_exit_group, "end"),
@@ -133,7 +136,7 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
         libc::SYS_clone,
         0,
         Condition::WithoutBits(NEW_NAMESPACES),
-        "threads; clone3(2) hides its flags, so it is ENOSYS",
+        "threads, the monitor of a hook; clone3(2) hides its flags, so it is ENOSYS",
     ),
     (
         libc::SYS_unshare,

@@ -178,7 +178,7 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
     let stop = AtomicBool::new(false);
     let stopped = || stop.load(Ordering::Relaxed) || start.elapsed() > BATCH;
     limit();
-    ticker::spawn(&server).unwrap();
+    ticker::spawn(&server);
     // SAFETY: numbers only.
     let open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
     let own = || (FLOOR..900).filter(open).count();
