@@ -274,7 +274,10 @@ describe('delete', () => {
     const container = new Container();
     await container.create();
     await container.start();
-    expect(await container.pinion('delete', '--force', container.id)).toMatchObject({ status: 0 });
+    expect(await container.pinion('delete', '--force', container.id)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
     expect(await container.leftovers()).toEqual([]);
   });
 
