@@ -11,6 +11,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   first: ['-nostdlib'],
   getpid: [],
   pread: [],
+  started: [],
   touch: [],
 };
 const APPLETS = ['sha256sum', 'sleep', 'true'];

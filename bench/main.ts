@@ -131,18 +131,14 @@ async function main(): Promise<void> {
   const share = ((100 * commandLine) / run).toFixed(0);
   say(`\nof run true, the command line takes ${commandLine.toFixed(1)} ms (${share} %)`);
 
-  const first = ['/bin/first'];
-  const firstCall = { bundle: bundles.bundle('first', first), rootfs: bundles.rootfs, args: first };
-  for (const runtime of runtimes.filter(({ name }) => name === 'pinion')) {
-    try {
-      const boot = measureBoot(runtime, firstCall, scratch, rounds);
-      for (const [part, values] of boot) {
-        for (const value of values) samples.add(`boot: ${part}`, runtime.name, value);
-      }
-      say(describeBoot(boot));
-    } catch (error) {
-      failures.add(`boot: ${String(error).split('\n')[0]}`);
+  try {
+    const boot = measureBoot(join(bundles.rootfs, 'bin'), rounds);
+    for (const [part, values] of boot) {
+      for (const value of values) samples.add(`boot: ${part}`, 'pinion', value);
     }
+    say(describeBoot(boot));
+  } catch (error) {
+    failures.add(`boot: ${String(error).split('\n')[0]}`);
   }
 
   const idleBundle = bundles.bundle('idle', ['/bin/sleep', '60']);

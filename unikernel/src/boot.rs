@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use alloc::string::String;
 
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
-use pinion_abi::layout::{physical, ImageHeader, IMAGE_MAGIC, PER_CPU, PHYSICAL};
+use pinion_abi::layout::{physical, ImageHeader, FINGERPRINT, IMAGE_MAGIC, PER_CPU, PHYSICAL};
 
 use crate::arch::switch::Extended;
 use crate::arch::{self, entry, per_cpu, Frame};
@@ -19,6 +19,7 @@ use crate::threads::{scheduler, Thread};
 #[link_section = ".header"]
 static HEADER: Header = Header {
     magic: IMAGE_MAGIC,
+    fingerprint: FINGERPRINT,
     entry: start,
     syscall: entry::syscall_stub,
     exception: entry::exception_entry,
@@ -30,6 +31,7 @@ static HEADER: Header = Header {
 #[repr(C)]
 struct Header {
     magic: u64,
+    fingerprint: u64,
     entry: extern "C" fn() -> !,
     syscall: unsafe extern "C" fn(),
     exception: unsafe extern "C" fn(),

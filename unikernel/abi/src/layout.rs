@@ -105,6 +105,8 @@ pub mod vector {
 pub struct ImageHeader {
     /// [`IMAGE_MAGIC`].
     pub magic: u64,
+    /// [`FINGERPRINT`].
+    pub fingerprint: u64,
     /// The first instruction: rdi holds the address of [`crate::boot::BootInfo`].
     pub entry: u64,
     /// Where a `syscall` instruction goes (MSR_LSTAR).
@@ -118,3 +120,17 @@ pub struct ImageHeader {
 }
 
 pub const IMAGE_MAGIC: u64 = 0x4c45_4e52_454b_4e50;
+
+/// Tells builds of this crate apart: both sides must have the same.
+pub const FINGERPRINT: u64 = parse(env!("PINION_ABI_FINGERPRINT"));
+
+const fn parse(digits: &str) -> u64 {
+    let bytes = digits.as_bytes();
+    let mut value = 0u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        value = value * 10 + (bytes[at] - b'0') as u64;
+        at += 1;
+    }
+    value
+}

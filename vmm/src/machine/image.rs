@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use pinion_abi::layout::{physical, ImageHeader, IMAGE_MAGIC, KERNEL, PAGE};
+use pinion_abi::layout::{physical, ImageHeader, FINGERPRINT, IMAGE_MAGIC, KERNEL, PAGE};
 
 use super::memory::{Memory, MADV_POPULATE_READ};
 
@@ -71,14 +71,20 @@ pub fn load(file: &File, memory: &Memory) -> Result<Image, ImageError> {
     let field = |index: usize| number::<8>(&header, index * 8);
     let header = ImageHeader {
         magic: field(0),
-        entry: field(1),
-        syscall: field(2),
-        exception: field(3),
-        out_start: field(4),
-        out_end: field(5),
+        fingerprint: field(1),
+        entry: field(2),
+        syscall: field(3),
+        exception: field(4),
+        out_start: field(5),
+        out_end: field(6),
     };
     if header.magic != IMAGE_MAGIC {
         return Err(ImageError::Invalid("its header is missing"));
+    }
+    if header.fingerprint != FINGERPRINT {
+        return Err(ImageError::Invalid(
+            "it is of another build than this monitor: build both",
+        ));
     }
     Ok(Image { header, bytes })
 }

@@ -158,6 +158,11 @@ impl Factory {
 }
 
 impl Machine {
+    /// See [`Timeline::executed_at`].
+    pub fn executed_at(&mut self, ticks: u64) {
+        self.timeline.executed_at(ticks);
+    }
+
     /// Puts into the machine all that the kernel is told of its program.
     pub fn load(mut self, guest: Guest, service: Service) -> Result<Loaded, MachineError> {
         self.timeline.mark("service");

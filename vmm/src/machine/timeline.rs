@@ -23,6 +23,14 @@ impl Timeline {
         }
     }
 
+    /// The time-stamp counter when this process was executed, where who did that tells.
+    pub fn executed_at(&mut self, ticks: u64) {
+        if let Some(start) = self.points.first_mut() {
+            start.0 = "exec";
+        }
+        self.points.insert(0, ("", ticks));
+    }
+
     pub fn mark(&mut self, name: &'static str) {
         self.points.push((name, ticks()));
     }
@@ -32,12 +40,13 @@ impl Timeline {
         let elapsed = self.first.1.elapsed().as_secs_f64();
         let per_tick = elapsed * 1e3 / ticks().wrapping_sub(self.first.0).max(1) as f64;
         let span = |from: u64, to: u64| to.saturating_sub(from) as f64 * per_tick;
-        let mut last = self.first.0;
+        let start = self.points.first().map_or(self.first.0, |(_, at)| *at);
+        let mut last = start;
         let mut text = String::new();
         for (name, at) in self.points.iter().skip(1).chain(guest) {
             text.push_str(&format!("{name} {:.2}, ", span(last, *at)));
             last = *at;
         }
-        format!("{text}in all {:.2} ms", span(self.first.0, last))
+        format!("{text}in all {:.2} ms", span(start, last))
     }
 }
