@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readSync, unlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, OciError, runcError, systemError } from '../errors.ts';
 import { isAlive, type ProcessIdentity } from '../state/process.ts';
+import { KILL_TIMEOUT, waitForEnd } from './process.ts';
 
 /** What the init writes when the program runs. Anything else is an error's text. */
 const RUNS = '0';
@@ -26,7 +27,11 @@ export async function passExecFifo(path: string, init: ProcessIdentity): Promise
   }
   try {
     const answer = await readAnswer(fd, init);
-    if (answer !== RUNS) throw new OciError('ERR_PINION_START', answer.trimEnd());
+    if (answer !== RUNS) {
+      // It ends by itself, and whoever sees the error may ask for the state at once.
+      await waitForEnd(init, KILL_TIMEOUT);
+      throw new OciError('ERR_PINION_START', answer.trimEnd());
+    }
   } finally {
     closeSync(fd);
   }

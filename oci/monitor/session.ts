@@ -55,9 +55,9 @@ export class MonitorSession {
     } catch (error) {
       throw systemError(`unable to start container process: fork/exec ${monitor}`, error);
     }
-    const session = new MonitorSession(native, spawned.pid, spawned.socket);
-    session.#write(frame);
-    return session;
+    // Before it is watched, which makes it non-blocking: a plan may be longer than a socket holds.
+    write(spawned.socket, frame);
+    return new MonitorSession(native, spawned.pid, spawned.socket);
   }
 
   private constructor(native: Native, pid: number, socket: number) {
@@ -88,7 +88,7 @@ export class MonitorSession {
 
   /** The word that the monitor waits for at a pause. */
   proceed(): void {
-    this.#write(encodeFrame({ continue: true }));
+    if (this.#socket !== undefined) write(this.#socket.fd, encodeFrame({ continue: true }));
   }
 
   /** Closes the socket; before `ready` this makes the launch fail. */
@@ -121,16 +121,6 @@ export class MonitorSession {
     });
   }
 
-  #write(frame: Buffer): void {
-    try {
-      for (let at = 0; this.#socket && at < frame.length; ) {
-        at += writeSync(this.#socket.fd, frame, at);
-      }
-    } catch {
-      // EPIPE and ECONNRESET say no more than the end of the socket, which is read next.
-    }
-  }
-
   #read(decoder: FrameDecoder): void {
     if (this.#socket === undefined) return;
     try {
@@ -154,6 +144,14 @@ interface Socket {
   fd: number;
   /** Ends watching it. */
   stop: () => void;
+}
+
+function write(socket: number, frame: Buffer): void {
+  try {
+    for (let at = 0; at < frame.length; ) at += writeSync(socket, frame, at);
+  } catch {
+    // EPIPE and ECONNRESET say no more than the end of the socket, which is read next.
+  }
 }
 
 const CHUNK = 4096;
