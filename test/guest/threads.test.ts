@@ -1,0 +1,11 @@
+/** Threads and the handlers of signals, as on Linux. */
+import { expect, test } from 'vitest';
+import { build, expectSame } from './programs.ts';
+
+test.each(['threads', 'signals'])('%s', async (name) => {
+  const program = await build(name, '-pthread');
+  // Not by luck: what goes wrong between threads does so rarely.
+  for (let round = 0; round < 3; round++) {
+    expect((await expectSame(program, [])).status).toBe(0);
+  }
+});
