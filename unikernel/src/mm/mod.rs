@@ -2,6 +2,8 @@
 
 pub mod areas;
 #[cfg(not(test))]
+mod fill;
+#[cfg(not(test))]
 pub mod heap;
 #[cfg(not(test))]
 pub mod memory;

@@ -5,6 +5,7 @@ mod host;
 pub mod limits;
 mod memory;
 pub mod process;
+mod residence;
 mod signal;
 mod threads;
 pub mod time;
@@ -24,6 +25,7 @@ mod guest {
     pub use super::limits::*;
     pub use super::memory::*;
     pub use super::process::*;
+    pub use super::residence::*;
     pub use super::signal::*;
     pub use super::threads::*;
     pub use super::time::*;
