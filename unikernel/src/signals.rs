@@ -124,6 +124,10 @@ impl Action {
         }
     }
 
+    fn ignores(&self, signal: Signal) -> bool {
+        self.handler == IGNORE || self.handler == DEFAULT && IGNORED & signal.bit() != 0
+    }
+
     fn is_handler(&self) -> bool {
         self.disposition() == machine::DISPOSITION_HANDLE
     }
@@ -162,6 +166,9 @@ pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> 
     let old = SIGNALS.lock().actions[number as usize];
     if let Some(action) = action {
         SIGNALS.lock().actions[number as usize] = action;
+        if action.ignores(signal) {
+            forget(signal);
+        }
         let disposition = action.disposition();
         if disposition != old.disposition() {
             let args = [u64::from(number), disposition, 0, 0, 0];
@@ -172,6 +179,17 @@ pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> 
         }
     }
     Ok(old)
+}
+
+/// A signal that is ignored from now on is no longer pending either (sigaction(2), POSIX).
+fn forget(signal: Signal) {
+    collect();
+    SIGNALS.lock().pending &= !signal.bit();
+    scheduler::fold((), |(), thread| {
+        thread
+            .pending_signals
+            .fetch_and(!signal.bit(), Ordering::Relaxed);
+    });
 }
 
 /// The running thread blocks these from now on.
@@ -309,8 +327,7 @@ pub fn deliver(frame: &mut Frame, restart: Restart) {
     while let Some(info) = take(!thread.blocked_signals.load(Ordering::Relaxed)) {
         let action = SIGNALS.lock().actions[info.signal.0 as usize];
         match action.handler {
-            IGNORE => continue,
-            DEFAULT if IGNORED & info.signal.bit() != 0 => continue,
+            _ if action.ignores(info.signal) => continue,
             DEFAULT => {
                 let _ = send_by_host(info.signal);
                 continue;
