@@ -69,6 +69,20 @@ test('more arguments than fit', async () => {
   expect(await container.leftovers()).toEqual([]);
 });
 
+test('a limit of pids that is too low for KVM', async () => {
+  const container = new Container({
+    args: ['/bin/echo', 'text'],
+    edit: ({ linux }) => {
+      linux.resources = { pids: { limit: 1 } };
+    },
+  });
+  const { status, stdout, stderr } = await container.launch('run');
+  // Linux before 6.13 counts no task of KVM.
+  if (status === 0) expect(stdout).toBe('text\n');
+  else expect(stderr).toContain('KVM cannot make the task that it needs');
+  expect(await container.leftovers()).toEqual([]);
+});
+
 describe('a script', () => {
   test('is read by the program that it names', async () => {
     const script = '#!/bin/sh -e\necho "$0" "$@" $-; false; echo not reached\n';

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { BundleConfig } from '../../bundle.ts';
 import { Container } from './container.ts';
 
 type Hook = Record<string, unknown>;
@@ -98,6 +99,37 @@ test('the state may be longer than a pipe holds, and need not be read', async ()
   expect(stderr).toContain("cat: can't open '/nosuch'");
   // Of the output, as much as is kept.
   expect(/stdout: (.*), stderr:/.exec(stderr)?.[1]?.replaceAll('\\"', '"')).toHaveLength(65_536);
+});
+
+describe('run', () => {
+  const start = async (edit: (config: BundleConfig) => void) => {
+    const container = new Container({
+      args: ['/bin/echo', 'program'],
+      edit: (config) => {
+        config.hooks = { startContainer: [{ path: '/bin/true' }] };
+        edit(config);
+      },
+    });
+    return await container.launch('run');
+  };
+
+  test('as the user, in the pid namespace of others', async () => {
+    const result = await start((config) => {
+      const { namespaces } = config.linux;
+      config.linux.namespaces = namespaces.filter(({ type }) => type !== 'pid');
+      config.process.user = { uid: 1000, gid: 1000 };
+    });
+    expect(result).toMatchObject({ status: 0, stdout: 'program\n', stderr: '' });
+  });
+
+  test('in a user namespace', async () => {
+    const result = await start(({ linux }) => {
+      linux.namespaces.push({ type: 'user' });
+      linux.uidMappings = [{ containerID: 0, hostID: 0, size: 1000 }];
+      linux.gidMappings = [{ containerID: 0, hostID: 0, size: 1000 }];
+    });
+    expect(result).toMatchObject({ status: 0, stdout: 'program\n', stderr: '' });
+  });
 });
 
 describe('one that fails', () => {

@@ -78,7 +78,10 @@ fn run<T>(hook: &GuestHook, surroundings: &Surroundings, own: T) -> (T, Result<(
     };
     // SAFETY: this process has one thread, so in the child every lock and invariant is as it was.
     match check(unsafe { libc::fork() }) {
-        Err(errno) => (own, Err(errno.into())),
+        Err(errno) => {
+            let path = hook.path.clone().into();
+            (own, Err(ExecError::File { path, errno }.into()))
+        }
         Ok(0) => {
             drop((own, outer));
             become_guest(surroundings, program, inner)

@@ -191,9 +191,6 @@ impl Vcpu {
             Err(KvmError::Call { source, .. }) if source.raw_os_error() == Some(libc::EINTR) => {
                 return Ok(Exit::Interrupted)
             }
-            Err(KvmError::Call { source, .. }) if source.raw_os_error() == Some(libc::EAGAIN) => {
-                return Ok(Exit::Interrupted)
-            }
             Err(KvmError::Call { source, .. }) if source.raw_os_error() == Some(libc::EFAULT) => {
                 return Ok(Exit::BadMemory)
             }

@@ -53,6 +53,8 @@ pub enum MachineError {
         "argument list too long: arguments and environment have {bytes} bytes, at most {most} fit"
     )]
     Strings { bytes: usize, most: u64 },
+    #[error("KVM cannot make the task that it needs: the limit of pids is too low")]
+    Pids,
     #[error("handle the monitor's own signal: {0}")]
     Kick(io::Error),
 }
@@ -119,7 +121,7 @@ impl Factory {
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
-        let vcpu = self.kvm.create_vcpu(&vm, 0)?;
+        let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
         let shared_tsc = tables::start(&self.kvm, &vcpu, &image.header)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
@@ -146,6 +148,14 @@ impl Factory {
             unsafe { at.cast::<u64>().write_unaligned(entry) };
         }
         timeline.mark("tables");
+        // With its first run a VM gets a task in the host's kernel: better now than after `start`.
+        vcpu.settle().map_err(|error| match error {
+            KvmError::Call { source, .. } if source.raw_os_error() == Some(libc::EAGAIN) => {
+                MachineError::Pids
+            }
+            error => error.into(),
+        })?;
+        timeline.mark("task");
         Ok(Machine {
             vm,
             vcpu,
