@@ -31,6 +31,19 @@ export async function buildAs(as: string, name: string, ...flags: string[]): Pro
   return program;
 }
 
+/** Builds programs/NAME.go as a static program; returns its path. */
+export async function buildGo(name: string): Promise<string> {
+  const source = join(SOURCES, `${name}.go`);
+  const program = join(BUILT, name);
+  if (newest([source, import.meta.filename]) < newest([program])) return program;
+  mkdirSync(BUILT, { recursive: true });
+  const env = { ...process.env, CGO_ENABLED: '0', GOCACHE: join(BUILT, 'go-cache') };
+  const made = `${program}.${process.pid}`;
+  await promisify(execFile)('go', ['build', '-o', made, source], { env });
+  renameSync(made, program);
+  return program;
+}
+
 function newest(files: readonly string[]): number {
   return Math.max(...files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }

@@ -1,6 +1,6 @@
 /** Threads and the handlers of signals, as on Linux. */
 import { expect, test } from 'vitest';
-import { build, expectSame } from './programs.ts';
+import { build, buildGo, expectSame } from './programs.ts';
 
 test.each(['threads', 'signals'])('%s', async (name) => {
   const program = await build(name, '-pthread');
@@ -9,3 +9,10 @@ test.each(['threads', 'signals'])('%s', async (name) => {
     expect((await expectSame(program, [])).status).toBe(0);
   }
 });
+
+test('a static Go program', async () => {
+  const program = await buildGo('routines');
+  for (let round = 0; round < 3; round++) {
+    expect((await expectSame(program, [])).status).toBe(0);
+  }
+}, 120_000);
