@@ -29,6 +29,11 @@ pub struct Ticker {
 }
 
 impl Ticker {
+    /// As it is in a new process, whose ticker is not there yet.
+    pub fn reset(&self) {
+        self.word.store(OFF, Ordering::Relaxed);
+    }
+
     pub fn set(&self, on: bool) {
         let now = if on { ON } else { OFF };
         if self.word.swap(now, Ordering::Relaxed) == OFF && on {

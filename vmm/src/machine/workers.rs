@@ -33,8 +33,23 @@ pub struct Workers {
 }
 
 impl Workers {
+    /// Keeps the queue as it is, for the time of a fork(2).
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held(self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The queue, held.
+pub(super) struct Held<'a>(MutexGuard<'a, Queue>);
+
+impl Held<'_> {
+    /// In a new process there are no workers.
+    pub fn reset(&mut self) {
+        *self.0 = Queue::default();
     }
 }
 
