@@ -263,6 +263,12 @@ fn collect() {
     signals.pending |= came;
 }
 
+/// A child of fork(2) has none of its parent's.
+pub fn forget_pending() {
+    SIGNALS.lock().pending = 0;
+    current().pending_signals.store(0, Ordering::Relaxed);
+}
+
 /// Everything that waits for the thread or the process.
 pub fn pending(thread: &Thread) -> u64 {
     collect();

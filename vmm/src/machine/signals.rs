@@ -132,6 +132,24 @@ pub fn block(bits: u64) -> Result<i64, Errno> {
     }
 }
 
+/// A thread's mask, kept for [`Mask::restore`].
+pub struct Mask(libc::sigset_t);
+
+/// Blocks all signals for a while.
+pub fn block_all() -> Mask {
+    let mut old = set(0);
+    // SAFETY: both sets are initialised. With such sets the call does not fail (sigprocmask(2)).
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set(!0), &mut old) };
+    Mask(old)
+}
+
+impl Mask {
+    pub fn restore(self) {
+        // SAFETY: as in `block_all`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, null_mut()) };
+    }
+}
+
 /// Signals that wait to be unblocked.
 pub fn pending() -> u64 {
     // SAFETY: sigpending fills the set, sigismember reads it.

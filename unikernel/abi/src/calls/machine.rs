@@ -77,6 +77,8 @@ requests! {
     1043 PREEMPT (on)
     /// The call that a worker makes for this slot shall end with EINTR.
     1044 CANCEL (slot)
+    /// fork(2): 0 in the child, whose boot information has its pid; made by the vCPU's own thread only.
+    1045 FORK ()
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
