@@ -14,6 +14,7 @@ use crate::channel;
 use crate::loader;
 use crate::mm::memory;
 use crate::threads::{scheduler, Thread};
+use crate::vcpus;
 
 #[used]
 #[link_section = ".header"]
@@ -21,6 +22,7 @@ static HEADER: Header = Header {
     magic: IMAGE_MAGIC,
     fingerprint: FINGERPRINT,
     entry: start,
+    other_entry: vcpus::start_other,
     syscall: entry::syscall_stub,
     exception: entry::exception_entry,
     out_start: entry::out_start,
@@ -33,6 +35,7 @@ struct Header {
     magic: u64,
     fingerprint: u64,
     entry: extern "C" fn() -> !,
+    other_entry: extern "C" fn() -> !,
     syscall: unsafe extern "C" fn(),
     exception: unsafe extern "C" fn(),
     out_start: unsafe extern "C" fn(),
@@ -75,6 +78,7 @@ pub extern "C" fn start() -> ! {
             PER_CPU,
             entry::exception_stubs as *const () as u64,
             entry::STUB_BYTES,
+            vcpus::cpu(0),
         );
         memory::start(info.memory_bytes, info.memory_limit);
     }

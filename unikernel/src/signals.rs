@@ -275,6 +275,11 @@ pub fn pending(thread: &Thread) -> u64 {
     SIGNALS.lock().pending | thread.pending_signals.load(Ordering::Relaxed)
 }
 
+/// Whether signals wait for a thread of the process to take them.
+pub fn have_come() -> bool {
+    channel::has_signals() || SIGNALS.lock().pending != 0
+}
+
 /// Whether a signal would interrupt the thread.
 pub fn interrupts(thread: &Thread) -> bool {
     let blocked = thread.blocked_signals.load(Ordering::Relaxed);
@@ -313,6 +318,7 @@ pub fn send_to_thread(thread: &Thread, signal: Signal) -> Result<u64, Errno> {
             .pending_signals
             .fetch_or(signal.bit(), Ordering::Relaxed);
         scheduler::interrupt();
+        scheduler::kick(thread);
         return Ok(0);
     }
     send_by_host(signal)

@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 use crate::arch::{self, Frame};
 use crate::signals::{self, Restart};
 use crate::threads::{current, scheduler};
-use crate::{boot, channel, text};
+use crate::{boot, channel, text, vcpus};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
@@ -73,6 +73,27 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
             .first_call_at
             .store(arch::ticks(), Ordering::Relaxed);
     }
+    // A call's number is the low half of rax (arch/x86/entry/common.c).
+    let number = frame.original as u32 as usize;
+    if frame.error == 0 && UNLOCKED.contains(&number) && !channel::is_kicked() {
+        boot::count(&counters.patched_calls);
+        frame.r11 = frame.flags;
+        let id = match number {
+            GETTID => current().id(),
+            _ => boot::info().process.pid,
+        };
+        frame.rax = u64::from(id);
+        return Return::Quick;
+    }
+    vcpus::enter();
+    let way = serve(frame, number);
+    scheduler::share();
+    vcpus::leave();
+    way
+}
+
+fn serve(frame: &mut Frame, number: usize) -> Return {
+    let counters = boot::counters();
     if frame.error != 0 {
         boot::count(&counters.trapped_calls);
         frame.rip = text::trapped(frame.rip);
@@ -80,8 +101,6 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
     }
-    // A call's number is the low half of rax (arch/x86/entry/common.c).
-    let number = frame.original as u32 as usize;
     let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
     let result = match entry {
         Entry::Guest(handler) => handler(frame),
@@ -100,6 +119,9 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     };
     if channel::should_give_way() {
         scheduler::give_way();
+        if signals::have_come() {
+            scheduler::interrupt();
+        }
     }
     if number == RT_SIGRETURN {
         signals::deliver(frame, Restart::No);
@@ -117,6 +139,10 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
 }
 
 const RT_SIGRETURN: usize = 15;
+const GETPID: usize = 39;
+const GETTID: usize = 186;
+/// Calls that need neither the kernel's lock nor the program's memory.
+const UNLOCKED: [usize; 2] = [GETPID, GETTID];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
 const ALONE: [usize; 12] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281];

@@ -152,7 +152,13 @@ fn init(
     let HostFiles { kvm, kernel, fifo } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let factory = Factory::new(kvm, keep_private, kernel, plan.machine.memory_limit)?;
+    let factory = Factory::new(
+        kvm,
+        keep_private,
+        kernel,
+        plan.machine.memory_limit,
+        plan.machine.vcpus,
+    )?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 

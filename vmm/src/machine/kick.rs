@@ -2,27 +2,47 @@
 //! once.
 
 use std::arch::global_asm;
+use std::cell::Cell;
 use std::io;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::null_mut;
+use std::thread::yield_now;
 
 /// The C library keeps this number for itself and hides it from programs, so a guest has no use for
 /// it; the monitor itself cancels no threads.
 const KICK: libc::c_int = 32;
 
-/// The vCPU's `immediate_exit`: a kick that comes just before KVM_RUN must not be lost.
-static IMMEDIATE_EXIT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+thread_local! {
+    /// The `immediate_exit` of the vCPU that this thread runs: a kick that comes just before KVM_RUN
+    /// must not be lost.
+    static IMMEDIATE_EXIT: Cell<*mut u8> = const { Cell::new(null_mut()) };
+    /// Whether a kick came since [`forget`].
+    static CAME: Cell<bool> = const { Cell::new(false) };
+}
 
 extern "C" fn note(_: libc::c_int) {
+    CAME.set(true);
     leave_soon();
 }
 
-/// Has the vCPU's next run end at once. For signal handlers, too.
+/// Has the next run of this thread's vCPU end at once. For signal handlers, too.
 pub fn leave_soon() {
-    let flag = IMMEDIATE_EXIT.load(Ordering::Relaxed);
+    let flag = IMMEDIATE_EXIT.get();
     if !flag.is_null() {
         // SAFETY: the pointer is that of a vCPU's shared page, which stays mapped as long as the
-        // process runs a guest.
+        // thread runs that vCPU.
         unsafe { flag.write_volatile(1) };
+    }
+}
+
+/// Waits from here on for the next kick.
+pub fn forget() {
+    CAME.set(false);
+}
+
+/// Waits for a kick that is on its way.
+pub fn wait() {
+    while !CAME.get() {
+        yield_now();
     }
 }
 
@@ -48,14 +68,13 @@ struct Action {
     mask: u64,
 }
 
-/// The handler is for the vCPU with that `immediate_exit` from now on.
+/// This thread runs the vCPU with that `immediate_exit` from now on.
 pub fn aim(immediate_exit: *mut u8) {
-    IMMEDIATE_EXIT.store(immediate_exit, Ordering::Relaxed);
+    IMMEDIATE_EXIT.set(immediate_exit);
 }
 
-/// Installs the handler for the vCPU with that `immediate_exit`.
-pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
-    aim(immediate_exit);
+/// Installs the handler.
+pub fn prepare() -> io::Result<()> {
     const SA_RESTORER: u64 = 0x0400_0000;
     let action = Action {
         handler: note,
@@ -64,15 +83,15 @@ pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
         mask: 0,
     };
     let action: *const Action = &action;
-    let old = std::ptr::null_mut::<Action>();
-    // SAFETY: the structure is the kernel's; the handler stores one atomic.
+    let old = null_mut::<Action>();
+    // SAFETY: the structure is the kernel's; the handler writes two variables of its thread.
     match unsafe { libc::syscall(libc::SYS_rt_sigaction, KICK, action, old, 8) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// A vCPU's thread, as the target of kicks.
+/// A thread of this process, as the target of kicks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     process: libc::pid_t,
@@ -88,6 +107,17 @@ impl Target {
             process,
             thread: thread as libc::pid_t,
         }
+    }
+
+    /// A thread by its id.
+    pub fn of_this_process(thread: libc::pid_t) -> Target {
+        // SAFETY: getpid(2) takes nothing.
+        let process = unsafe { libc::getpid() };
+        Target { process, thread }
+    }
+
+    pub fn thread(&self) -> libc::pid_t {
+        self.thread
     }
 
     pub fn kick(&self) {

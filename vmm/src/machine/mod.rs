@@ -11,27 +11,27 @@ mod requests;
 mod search;
 mod server;
 mod signals;
+mod start;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod ticker;
 mod timeline;
+mod vcpus;
 mod vdso;
 mod workers;
 
-use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
-use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
+use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
 use pinion_abi::ports;
 
 use crate::calls::Service;
@@ -69,14 +69,16 @@ pub struct Factory {
     /// The unikernel's image.
     kernel: File,
     memory_limit: u64,
+    /// The host's numbers of the CPUs that vCPUs stand for.
+    cpus: Vec<u32>,
     /// Found out when the first machine wants to know.
-    processor: OnceCell<tables::Processor>,
-    vdso: OnceCell<Option<vdso::Pages>>,
+    processor: OnceLock<tables::Processor>,
+    vdso: OnceLock<Option<vdso::Pages>>,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
 pub struct Machine {
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vm: Vm,
     vcpu: Vcpu,
     memory: Memory,
@@ -101,19 +103,22 @@ pub struct Guest {
 }
 
 impl Factory {
-    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has.
+    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has. `vcpus`: how
+    /// many a machine has at most; it has no more than the calling process has CPUs.
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
         memory_limit: Option<u64>,
-    ) -> Result<Rc<Factory>, MachineError> {
-        Ok(Rc::new(Factory {
+        vcpus: u32,
+    ) -> Result<Arc<Factory>, MachineError> {
+        Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
-            processor: OnceCell::new(),
-            vdso: OnceCell::new(),
+            cpus: start::cpus(vcpus),
+            processor: OnceLock::new(),
+            vdso: OnceLock::new(),
         }))
     }
 
@@ -127,7 +132,7 @@ impl Factory {
         }
     }
 
-    pub fn make(self: &Rc<Self>) -> Result<Machine, MachineError> {
+    pub fn make(self: &Arc<Self>) -> Result<Machine, MachineError> {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
         let memory = Memory::reserve(self.memory_limit)?;
@@ -136,7 +141,7 @@ impl Factory {
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
         let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
-        let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header)?;
+        let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header, 0)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
         let vdso = shared_tsc
@@ -162,7 +167,7 @@ impl Factory {
         })?;
         timeline.mark("task");
         Ok(Machine {
-            factory: Rc::clone(self),
+            factory: Arc::clone(self),
             vm,
             vcpu,
             memory,
@@ -234,6 +239,8 @@ impl Machine {
         info.vdso_bytes = self.vdso.map_or(0, |pages| pages.bytes);
         info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
         info.verbose = u32::from(guest.verbose);
+        info.vcpus = self.factory.cpus.len() as u32;
+        info.cpus[..self.factory.cpus.len()].copy_from_slice(&self.factory.cpus);
         info.process = process_info(guest);
         info.strings = StringsInfo {
             bytes: strings.len() as u64,
@@ -276,7 +283,7 @@ fn process_info(guest: &Guest) -> ProcessInfo {
 
 /// A microVM whose next step is the kernel's first instruction.
 pub struct Loaded {
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vcpu: Vcpu,
     server: Server,
     image: Image,
@@ -290,16 +297,19 @@ impl Loaded {
         let server = Arc::new(self.server);
         report::end_on_panic();
         // SAFETY: the server is never dropped: threads without end hold it.
-        unsafe { signals::note_in(server.header(), server.answered()) };
-        kick::prepare(self.vcpu.immediate_exit()).map_err(MachineError::Kick)?;
+        unsafe { signals::note_in(server.header(), server.vcpus.first_woken()) };
+        kick::prepare().map_err(MachineError::Kick)?;
+        server.vcpus.start();
         helper::spawn(&server);
         ticker::spawn(&server);
         Ok(Runner {
             factory: self.factory,
             vdso: self.vdso,
-            vcpu: self.vcpu,
+            index: 0,
+            vcpu: Box::new(self.vcpu),
             server,
-            image: self.image,
+            header: self.image.header,
+            at_program: false,
             last: Instant::now(),
         }
         .run()?)
@@ -309,19 +319,23 @@ impl Loaded {
 /// The loop around one vCPU.
 struct Runner {
     /// What a child of fork(2) needs for a VM of its own.
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vdso: Option<vdso::Pages>,
-    vcpu: Vcpu,
+    index: usize,
+    vcpu: Box<Vcpu>,
     server: Arc<Server>,
-    image: Image,
+    header: ImageHeader,
+    /// Whether the vCPU was in the program when it last left.
+    at_program: bool,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
 }
 
 impl Runner {
     fn run(mut self) -> Result<ExitStatus, KvmError> {
+        kick::aim(self.vcpu.immediate_exit());
         loop {
-            let exit = self.vcpu.run()?;
+            let exit = self.enter()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
             match exit {
                 Exit::Out(ports::SERVE) => self.serve()?,
@@ -348,9 +362,29 @@ impl Runner {
         }
     }
 
+    fn enter(&mut self) -> Result<Exit, KvmError> {
+        let server = Arc::clone(&self.server);
+        server.vcpus.enter(self.index);
+        // A kick of before was not sent; the kernel sees the flag itself on its way to the program.
+        let preempt = &server.header().vcpus[self.index].preempt;
+        let kicked = self.at_program && preempt.load(Ordering::SeqCst) != 0;
+        let exit = if kicked {
+            Ok(Exit::Interrupted)
+        } else {
+            self.vcpu.run()
+        };
+        server.vcpus.leave(self.index);
+        self.at_program = false;
+        exit
+    }
+
     fn serve(&mut self) -> Result<(), KvmError> {
-        let direct = match self.server.serve_direct() {
+        let direct = match self.server.serve_direct(self.index) {
             Direct::Fork(slot) => return self.fork(slot),
+            Direct::Start(slot) => {
+                self.start_another(slot);
+                return Ok(());
+            }
             direct => direct == Direct::Served,
         };
         let drained = self.server.drain();
@@ -364,7 +398,7 @@ impl Runner {
         }
         // Either the helper has the request and no core, or the program itself executed `out`.
         let rip = self.vcpu.regs()?.rip;
-        let own = self.image.header.out_start..=self.image.header.out_end;
+        let own = self.header.out_start..=self.header.out_end;
         if !own.contains(&rip) {
             return self.general_protection();
         }
@@ -386,17 +420,17 @@ impl Runner {
     /// A signal of the host ended the run: a kick, or one of the guest's.
     fn interrupted(&mut self) -> Result<(), KvmError> {
         self.vcpu.set_immediate_exit(false);
-        let preempt = &self.server.header().preempt;
-        if preempt.load(Ordering::Acquire) == 0 {
-            return Ok(());
-        }
+        let preempt = &self.server.header().vcpus[self.index].preempt;
         let regs = self.vcpu.regs()?;
         // The kernel itself is not preempted: it looks at the flag before it goes back. Nor is
         // an exception that is on its way overtaken.
         if regs.rip >= PER_CPU || self.vcpu.has_exception()? {
             return Ok(());
         }
-        preempt.store(0, Ordering::Release);
+        if preempt.swap(0, Ordering::SeqCst) == 0 {
+            self.at_program = true;
+            return Ok(());
+        }
         self.raise(vector::PREEMPT, regs)
     }
 
@@ -412,15 +446,15 @@ impl Runner {
             regs.rsp,
             u64::from(sregs.ss.selector),
         ];
-        let top = physical::PER_CPU + per_cpu::EXCEPTION_STACK + pinion_abi::layout::PAGE;
+        let top = physical::area(self.index) + per_cpu::EXCEPTION_STACK + pinion_abi::layout::PAGE;
         let at = self
             .server
             .memory
             .boot_pages()
             .wrapping_add(top as usize - size_of_val(&frame));
-        // SAFETY: the vCPU's exception stack lies in the boot memory; the vCPU is not running.
+        // SAFETY: every vCPU's exception stack lies in the boot memory; this vCPU is not running.
         unsafe { at.cast::<[u64; 7]>().write_unaligned(frame) };
-        regs.rip = self.image.header.exception;
+        regs.rip = self.header.exception;
         regs.rsp = PER_CPU + per_cpu::END;
         regs.rflags = tables::FLAGS;
         self.vcpu.set_regs(&regs)

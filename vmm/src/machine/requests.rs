@@ -81,7 +81,11 @@ impl Server {
             PENDING => Ok(signals::pending() as i64),
             IDLE if !may_block => return Answer::WouldBlock,
             IDLE => {
-                self.idle(a, b);
+                self.idle(a, b, c);
+                Ok(0)
+            }
+            WAKE => {
+                self.wake(a);
                 Ok(0)
             }
             CANCEL => {
