@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::channel::{
-    state, Header, Origin, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES,
+    state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
 };
 use pinion_abi::layout::{physical, PHYSICAL};
 use pinion_abi::Errno;
@@ -214,18 +214,32 @@ pub fn should_give_way() -> bool {
     preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
 }
 
-/// Takes the signals that the monitor noted.
-pub fn take_signals() -> u64 {
-    let signals = &header().signals;
-    match signals.load(Ordering::Relaxed) {
+/// Takes the oldest signal that the monitor noted.
+pub fn take_note() -> Option<[u32; INFO_WORDS]> {
+    let header = header();
+    let taken = header.taken.load(Ordering::Relaxed);
+    if header.noted.load(Ordering::Acquire) == taken {
+        return None;
+    }
+    let note = &header.notes[taken as usize % NOTES];
+    let words = core::array::from_fn(|at| note.words[at].load(Ordering::Relaxed));
+    header.taken.store(taken.wrapping_add(1), Ordering::Release);
+    Some(words)
+}
+
+/// Signals of which nothing is known but that they came.
+pub fn take_overflow() -> u64 {
+    let overflow = &header().overflow;
+    match overflow.load(Ordering::Relaxed) {
         0 => 0,
-        _ => signals.swap(0, Ordering::Acquire),
+        _ => overflow.swap(0, Ordering::Acquire),
     }
 }
 
-/// Where the last signal of that number came from.
-pub fn origin(number: u32) -> &'static Origin {
-    &header().origins[(number as usize - 1) % 64]
+/// Whether the monitor takes no more signals until it is asked to.
+pub fn take_closed() -> bool {
+    let closed = &header().closed;
+    closed.load(Ordering::Relaxed) != 0 && closed.swap(0, Ordering::Acquire) != 0
 }
 
 /// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.

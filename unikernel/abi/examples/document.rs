@@ -43,6 +43,10 @@ fn counts() -> String {
     let rows = [
         ("the kernel", count(|way| matches!(way, Way::Guest))),
         (
+            "the kernel, or the monitor for it",
+            count(|way| matches!(way, Way::Either(..))),
+        ),
+        (
             "the monitor, never waits",
             count(|way| matches!(way, Way::Host(Wait::Never, _))),
         ),
@@ -130,8 +134,14 @@ fn calls() -> String {
 fn describe(way: &Way) -> (String, String) {
     match way {
         Way::Guest => ("kernel".to_owned(), String::new()),
-        Way::Host(wait, kinds) => {
-            let mut who = "monitor".to_owned();
+        Way::Host(wait, kinds) | Way::Either(wait, kinds) => {
+            let either = matches!(way, Way::Either(..));
+            let mut who = if either {
+                "kernel or monitor"
+            } else {
+                "monitor"
+            }
+            .to_owned();
             who.push_str(match wait {
                 Wait::Never => "",
                 Wait::Maybe => ", may wait",

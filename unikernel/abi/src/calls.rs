@@ -5,6 +5,8 @@
 //! - `guest`: the kernel, by the handler of that name in `unikernel/src/syscalls`;
 //! - `host`: the monitor, on the container's behalf. The kernel turns each argument as its [`Arg`]
 //!   says; the monitor checks each by the same word and makes the call;
+//! - `either`: the kernel's handler of that name, which passes on what it cannot answer alone, as a
+//!   `host` row says;
 //! - `refused`: nobody, with this error and for this reason. ENOSYS is counted as missing.
 //!
 //! A number without a row is ENOSYS and counted.
@@ -76,6 +78,8 @@ pub enum Wait {
 pub enum Way {
     Guest,
     Host(Wait, &'static [Arg]),
+    /// The kernel, or the monitor for it.
+    Either(Wait, &'static [Arg]),
     Refused(Errno, &'static str),
 }
 
@@ -119,6 +123,7 @@ macro_rules! for_each_call {
             20 writev (host Maybe [Fd VectorIn(2) Int])
             21 access (host Never [Path Int])
             22 pipe (host Never [Out(8)])
+            23 select (host Always [Int InOut(128) InOut(128) InOut(128) InOut(16)])
             24 sched_yield (guest)
             25 mremap (guest)
             26 msync (guest)
@@ -196,6 +201,7 @@ macro_rules! for_each_call {
             126 capset (host Never [In(8) In(24)])
             127 rt_sigpending (guest)
             128 rt_sigtimedwait (guest)
+            129 rt_sigqueueinfo (either Never [Int Int In(128)])
             130 rt_sigsuspend (guest)
             131 sigaltstack (guest)
             132 utime (host Never [Path In(16)])
@@ -239,6 +245,11 @@ macro_rules! for_each_call {
             217 getdents64 (host Never [Fd OutLen(2) Int])
             218 set_tid_address (guest)
             221 fadvise64 (host Never [Fd Int Int Int])
+            222 timer_create (guest)
+            223 timer_settime (host Never [Int Int In(32) Out(32)])
+            224 timer_gettime (host Never [Int Out(32)])
+            225 timer_getoverrun (guest)
+            226 timer_delete (guest)
             228 clock_gettime (guest)
             229 clock_getres (guest)
             230 clock_nanosleep (guest)
@@ -260,23 +271,26 @@ macro_rules! for_each_call {
             267 readlinkat (host Never [DirFd Path OutLen(3) Int])
             268 fchmodat (host Never [DirFd Path Int])
             269 faccessat (host Never [DirFd Path Int])
-            270 pselect6 (host Always [Int InOut(128) InOut(128) InOut(128) InOut(16) Int])
-            271 ppoll (host Always [InOutItems(8, 1) Int InOut(16) Int Int])
+            270 pselect6 (either Always [Int InOut(128) InOut(128) InOut(128) InOut(16) Int])
+            271 ppoll (either Always [InOutItems(8, 1) Int InOut(16) Int Int])
             273 set_robust_list (guest)
             274 get_robust_list (guest)
             277 sync_file_range (host Never [Fd Int Int Int])
             280 utimensat (host Never [DirFd Path In(32) Int])
-            281 epoll_pwait (host Always [Fd OutItems(12, 2) Int Int Int Int])
+            281 epoll_pwait (either Always [Fd OutItems(12, 2) Int Int Int Int])
+            282 signalfd (either Never [Int In(8) Int])
             283 timerfd_create (host Never [Int Int])
             285 fallocate (host Never [Fd Int Int Int])
             286 timerfd_settime (host Never [Fd Int In(32) Out(32)])
             287 timerfd_gettime (host Never [Fd Out(32)])
+            289 signalfd4 (either Never [Int In(8) Int Int])
             290 eventfd2 (host Never [Int Int])
             291 epoll_create1 (host Never [Int])
             292 dup3 (host Never [Fd Int Int])
             293 pipe2 (host Never [Out(8) Int])
             295 preadv (host Never [Fd VectorOut(2) Int Int Int])
             296 pwritev (host Never [Fd VectorIn(2) Int Int Int])
+            297 rt_tgsigqueueinfo (either Never [Int Int Int In(128)])
             302 prlimit64 (guest)
             306 syncfs (host Never [Fd])
             309 getcpu (guest)
@@ -297,6 +311,7 @@ macro_rules! for_each_call {
             436 close_range (host Never [Int Int Int])
             437 openat2 (host Maybe [DirFd Path InLen(3) Int])
             439 faccessat2 (host Never [DirFd Path Int Int])
+            441 epoll_pwait2 (either Always [Fd OutItems(12, 2) Int In(16) Int Int])
             452 fchmodat2 (host Never [DirFd Path Int Int])
         }
     };
@@ -308,6 +323,9 @@ macro_rules! way {
     };
     (refused $errno:ident $why:literal) => {
         Way::Refused(Errno::$errno, $why)
+    };
+    (either $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
+        Way::Either(Wait::$wait, &[$(Arg::$arg $(($($parameter),*))?),*])
     };
     (host $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
         Way::Host(Wait::$wait, &[$(Arg::$arg $(($($parameter),*))?),*])
@@ -349,6 +367,16 @@ static POSITIONS: [u16; NUMBERS] = {
     positions
 };
 
+impl Call {
+    /// How the monitor makes the call, if it ever does.
+    pub fn host(&self) -> Option<(Wait, &'static [Arg])> {
+        match self.way {
+            Way::Host(wait, kinds) | Way::Either(wait, kinds) => Some((wait, kinds)),
+            Way::Guest | Way::Refused(..) => None,
+        }
+    }
+}
+
 /// The row of a number.
 pub fn find(number: u64) -> Option<&'static Call> {
     let position = *POSITIONS.get(usize::try_from(number).ok()?)?;
@@ -366,7 +394,7 @@ mod tests {
         }
         for call in CALLS {
             assert_eq!(find(u64::from(call.number)), Some(call));
-            if let Way::Host(_, args) = call.way {
+            if let Some((_, args)) = call.host() {
                 assert!(args.len() <= 6, "{}", call.name);
             }
         }

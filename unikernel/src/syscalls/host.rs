@@ -5,12 +5,14 @@ use pinion_abi::channel::{segments, Segment, DATA, SLOT_BYTES};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
+use crate::arch::Frame;
 use crate::channel::{self, Owned};
 use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
 
 const PIPE: u32 = 22;
 const PIPE2: u32 = 293;
+const SELECT: u32 = 23;
 const PSELECT6: u32 = 270;
 const PPOLL: u32 = 271;
 
@@ -249,6 +251,13 @@ fn items(size: u32, count: u64) -> Result<u64, Errno> {
     u64::from(size).checked_mul(count).ok_or(Errno::EINVAL)
 }
 
+/// Passes on a call of a row marked `either`.
+pub fn pass(frame: &Frame) -> Result<u64, Errno> {
+    let row = calls::find(u64::from(frame.original as u32)).ok_or(Errno::ENOSYS)?;
+    let (wait, kinds) = row.host().ok_or(Errno::ENOSYS)?;
+    call(row.number, wait, kinds, frame.args())
+}
+
 /// Makes the call of a row marked `host`.
 pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
     let mut data = Data {
@@ -262,7 +271,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     }
     match number {
         // What is left of the timeout is told if it can be (poll_select_finish).
-        PSELECT6 | PPOLL => {
+        SELECT | PSELECT6 | PPOLL => {
             let timeout = if number == PPOLL { 2 } else { 4 };
             if let Some(output) = &mut data.outputs[timeout] {
                 output.valid = Valid::Hint;

@@ -45,6 +45,9 @@ macro_rules! entry {
     ($name:ident guest) => {
         Entry::Guest(guest::$name)
     };
+    ($name:ident either $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
+        Entry::Guest(guest::$name)
+    };
     ($name:ident refused $errno:ident $why:literal) => {
         Entry::Refused(Errno::$errno)
     };
@@ -119,7 +122,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
 const RT_SIGRETURN: usize = 15;
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
-const ALONE: [usize; 12] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281];
+const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];
 
 /// How the entry code goes back to the program.
 #[repr(u64)]

@@ -216,6 +216,18 @@ pub(super) fn make(call: &mut Call) -> Outcome {
     Ok(call.service.table.publish(fd, Kind::Unknown)?)
 }
 
+/// signalfd(2): a new descriptor, or a new set for one that there is.
+pub(super) fn signalfd(call: &mut Call) -> Outcome {
+    let fd = call.args.fd(0);
+    if fd == -1 {
+        return make(call);
+    }
+    if !call.service.table.visible(fd) {
+        return Err(Errno::EBADF.into());
+    }
+    call.make()
+}
+
 /// pipe(2), pipe2(2).
 pub(super) fn pipe(call: &mut Call) -> Outcome {
     call.args.data(0)?;

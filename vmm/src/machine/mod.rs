@@ -15,6 +15,7 @@ mod tables;
 mod tests;
 mod ticker;
 mod timeline;
+mod timers;
 mod vdso;
 mod workers;
 

@@ -6,14 +6,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::calls::machine::*;
-use pinion_abi::channel::Request;
+use pinion_abi::channel::{Request, INFO_WORDS};
 use pinion_abi::layout::{GRANULE, PAGE};
 use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::Server;
 use super::timeline::Timeline;
-use super::{report, search, signals, workers};
+use super::{report, search, signals, timers, workers};
 use crate::calls::{Answer, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
@@ -80,6 +80,9 @@ impl Server {
                 workers::cancel(self, a as usize);
                 Ok(0)
             }
+            TIMER_CREATE => timers::create(a, self.vcpu),
+            TIMER_DELETE => timers::delete(a),
+            SIGNAL => self.signal(slot, a, b),
             PREEMPT => {
                 self.ticking.store(a != 0, Ordering::Relaxed);
                 self.ticker.set(a != 0);
@@ -206,6 +209,16 @@ impl Server {
         bytes[8..].copy_from_slice(&time.tv_nsec.to_le_bytes());
         slot.copy_out(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, &bytes)?;
         Ok(0)
+    }
+
+    /// Queues a signal of the process's own for a signalfd to tell of.
+    fn signal(&self, slot: &SlotData, signal: u64, offset: u64) -> Outcome {
+        let mut words = [0; INFO_WORDS * 4];
+        slot.copy_in(
+            usize::try_from(offset).map_err(|_| Errno::EFAULT)?,
+            &mut words,
+        )?;
+        signals::queue(signal, &words)
     }
 
     fn log(&self, slot: &SlotData, offset: u64, bytes: u64) -> Outcome {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use pinion_abi::calls::{self, Arg, Way, CALLS};
+use pinion_abi::calls::{self, Arg, CALLS};
 use pinion_abi::channel::{segments, Request, DATA, SLOT_BYTES};
 
 use super::contain::contained;
@@ -206,7 +206,7 @@ impl Fuzzer<'_> {
     pub fn request(&mut self) -> Request {
         let call = self.random.pick(CALLS);
         let mut args = [0; 6];
-        let Way::Host(_, kinds) = call.way else {
+        let Some((_, kinds)) = call.host() else {
             return Request {
                 number: self.number() as u32,
                 args,
