@@ -5,7 +5,7 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['process', 'time', 'events']) programs[name] = await build(name);
+  for (const name of ['process', 'time', 'events', 'fork']) programs[name] = await build(name);
 });
 
 test.each([
@@ -22,6 +22,13 @@ test.each([
   ['events', 'counting'],
   ['events', 'epolling'],
   ['events', 'timing'],
+  ['fork', 'memory'],
+  ['fork', 'names'],
+  ['fork', 'files'],
+  ['fork', 'waiting'],
+  ['fork', 'orphan'],
+  ['fork', 'looping'],
+  ['fork', 'threads'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);
 });

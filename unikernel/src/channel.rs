@@ -168,7 +168,7 @@ impl Owned {
             }
             return;
         }
-        let Some(thread) = scheduler::find(threads::current().id) else {
+        let Some(thread) = scheduler::find(threads::current().id()) else {
             panic!("the running thread is not in the list");
         };
         scheduler::prepare();
@@ -187,6 +187,18 @@ impl Owned {
         scheduler::cancel();
         WAITING.lock().retain(|(index, _)| *index != self.index);
     }
+}
+
+/// fork(2) of the process: 0 in the child, where no request of another thread is under way.
+pub fn fork() -> Result<u64, Errno> {
+    let slot = Owned::take();
+    let value = slot.call_here(machine::FORK, &[0; 6]);
+    if value == 0 {
+        *USED.lock() = 1 << slot.index;
+        let waiting = core::mem::take(&mut *WAITING.lock());
+        drop(waiting);
+    }
+    result(value)
 }
 
 /// Wakes the threads whose requests were answered apart; returns whether there were any.

@@ -262,6 +262,13 @@ fn collect() {
     }
 }
 
+/// A child of fork(2) has none of its parent's, and no timers.
+pub fn forget_pending() {
+    timers::forget();
+    PENDING.drop_all(!0);
+    current().pending_signals.drop_all(!0);
+}
+
 /// Everything that waits for the thread or the process.
 pub fn pending(thread: &Thread) -> u64 {
     collect();

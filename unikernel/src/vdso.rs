@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use pinion_abi::layout::{PAGE, VDSO_PHYSICAL};
+use pinion_abi::layout::{PAGE, VDSO, VDSO_PHYSICAL};
 
 use crate::boot;
 use crate::mm::areas::{Area, Backing, PROT_EXEC, PROT_READ};
@@ -33,20 +33,18 @@ pub fn map(space: &mut AddressSpace) -> u64 {
     };
     space.areas.insert(area);
     let pages = (bytes / PAGE) as usize;
-    if space
-        .map_physical(start, VDSO_PHYSICAL, pages, protection, table::FOREIGN)
-        .is_none()
-    {
+    let mut map = |at| space.map_physical(at, VDSO_PHYSICAL, pages, protection, table::FOREIGN);
+    if map(start).and_then(|()| map(VDSO)).is_none() {
         return 0;
     }
-    let image = start + info.vdso_image;
+    let image = VDSO + info.vdso_image;
     let room = (bytes - info.vdso_image) as usize;
     // SAFETY: the pages were just mapped readable, and the host does not change the image.
     let elf = unsafe { core::slice::from_raw_parts(image as *const u8, room) };
     if let Some(offset) = find_symbol(elf, b"__vdso_clock_gettime") {
         CLOCK_GETTIME.store(image + offset, Ordering::Relaxed);
     }
-    image
+    start + info.vdso_image
 }
 
 /// The time of a clock, if the vDSO reads it without a system call.

@@ -19,6 +19,9 @@ pub const PER_CPU: u64 = KERNEL - GRANULE;
 /// The kernel image: top-level entry 255, shared by all vCPUs. It reaches [`PER_CPU`] by
 /// rip-relative addressing.
 pub const KERNEL: u64 = 0x7f80_0000_0000;
+/// The host's vvar and vdso pages as the kernel calls them, whatever the program does to its own
+/// mapping of them: an address here tells the kernel's execution from the program's.
+pub const VDSO: u64 = KERNEL + (1 << 37);
 /// All guest-physical memory, mapped linearly in large pages from here on.
 pub const PHYSICAL: u64 = 0x7fc0_0000_0000;
 

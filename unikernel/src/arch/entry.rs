@@ -109,12 +109,24 @@ global_asm!(
     .global syscall_stub
 syscall_stub:
     mov [rip + per_cpu_area + {user_rsp}], rsp
+    mov rsp, rcx
+    shr rsp, 39
+    cmp rsp, {kernel} >> 39
     lea rsp, [rip + per_cpu_area + {stub_top}]
+    je 7f
     push {user_data}
     push qword ptr [rip + per_cpu_area + {kernel_rsp}]
     push {flags}
     push {user_code}
     push qword ptr [rip + trapped_call_address]
+    iretq
+    /* The vDSO's fallback, called by the kernel: the kernel then asks the host itself. */
+7:  push {user_data}
+    push qword ptr [rip + per_cpu_area + {user_rsp}]
+    push r11
+    push {user_code}
+    push rcx
+    mov rax, {no_system_call}
     iretq
     .balign 8
 trapped_call_address:
@@ -376,6 +388,8 @@ user_string_fixup:
     stub_bytes = const STUB_BYTES,
     serve = const ports::SERVE,
     panic = const ports::PANIC,
+    kernel = const layout::KERNEL,
+    no_system_call = const pinion_abi::Errno::ENOSYS.as_result(),
     system_call = sym crate::syscalls::system_call,
     cpuid = sym crate::cpuid::answer,
     exception = sym crate::arch::exceptions::exception,

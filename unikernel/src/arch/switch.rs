@@ -84,6 +84,12 @@ impl Extended {
         fresh.load(frame);
     }
 
+    /// Gives this vCPU the state, whosever it is.
+    pub fn restore(&self) {
+        // SAFETY: the area was filled by `save_extended` with the same components.
+        unsafe { load_extended(self) };
+    }
+
     /// Bytes that [`MASK`]'s components take (Intel SDM 1, 13.5).
     pub fn bytes() -> usize {
         let mut end = 576;

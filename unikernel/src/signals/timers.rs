@@ -65,6 +65,11 @@ pub fn delete(id: u32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The process has none any more: it is a new one.
+pub fn forget() {
+    TIMERS.lock().clear();
+}
+
 /// timer_getoverrun(2).
 pub fn overrun(id: u32) -> Result<u64, Errno> {
     let timers = TIMERS.lock();

@@ -85,6 +85,11 @@ static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
     timer_slack: 50_000,
 });
 
+/// A child of fork(2) is not told of its parent's death.
+pub fn forget_death_signal() {
+    ATTRIBUTES.lock().death_signal = 0;
+}
+
 /// The first name of the process: the last part of its program's path.
 pub fn set_name(path: &[u8]) {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);

@@ -1,6 +1,10 @@
 //! Threads as the C library and Go make them (clone(2), futex(2), set_tid_address(2)), and what
 //! programs ask about processors.
 
+mod fork;
+
+pub use fork::{fork, vfork};
+
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
@@ -16,12 +20,18 @@ const CLONE_SETTLS: u64 = 0x8_0000;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
 const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+/// The exit signal, in clone(2)'s flags.
+const SIGNAL: u64 = 0xff;
 /// What makes a thread of a process.
 const THREAD: u64 = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 
-/// The arguments of clone(2) and clone3(2) that matter to a thread.
+/// The arguments of clone(2) and clone3(2).
+#[derive(Default)]
 struct Clone {
+    /// Without the signal that clone(2) has in the lowest byte.
     flags: u64,
+    /// What tells the parent of the end of a process.
+    signal: u64,
     stack: u64,
     parent_tid: u64,
     child_tid: u64,
@@ -33,7 +43,8 @@ pub fn clone(frame: &mut Frame) -> Result<u64, Errno> {
     make(
         frame,
         &Clone {
-            flags,
+            flags: flags & !SIGNAL,
+            signal: flags & SIGNAL,
             stack,
             parent_tid,
             child_tid,
@@ -48,13 +59,14 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
     if frame.rsi < SMALLEST {
         return Err(Errno::EINVAL);
     }
-    let [flags, _pidfd, child_tid, parent_tid, _signal, stack, stack_bytes, tls]: [u64; 8] =
+    let [flags, _pidfd, child_tid, parent_tid, signal, stack, stack_bytes, tls]: [u64; 8] =
         user::read(frame.rdi)?;
     let stack = stack.checked_add(stack_bytes).ok_or(Errno::EINVAL)?;
     make(
         frame,
         &Clone {
             flags,
+            signal,
             stack,
             parent_tid,
             child_tid,
@@ -63,10 +75,9 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
     )
 }
 
-fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
+fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.flags & THREAD != THREAD {
-        // A process: fork(2) comes with its own issue.
-        return Err(Errno::ENOSYS);
+        return fork::process(frame, clone);
     }
     let mut child = *frame;
     child.rax = 0;
@@ -84,17 +95,17 @@ fn make(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
     }
     let thread = Thread::new(&child, fs_base).ok_or(Errno::EAGAIN)?;
     if clone.flags & CLONE_PARENT_SETTID != 0 {
-        user::write(clone.parent_tid, &thread.id)?;
+        user::write(clone.parent_tid, &thread.id())?;
     }
     if clone.flags & CLONE_CHILD_SETTID != 0 {
-        user::write(clone.child_tid, &thread.id)?;
+        user::write(clone.child_tid, &thread.id())?;
     }
     if clone.flags & CLONE_CHILD_CLEARTID != 0 {
         thread
             .clear_child_tid
             .store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
     }
-    let id = thread.id;
+    let id = thread.id();
     scheduler::add(thread);
     Ok(u64::from(id))
 }
@@ -106,7 +117,7 @@ pub fn release() {
     let list = thread.robust_list.load(Relaxed);
     if list != 0 {
         // A list that cannot be read ends there, as in Linux.
-        let _ = release_robust(list, thread.id);
+        let _ = release_robust(list, thread.id());
     }
     let word = thread.clear_child_tid.load(Relaxed);
     if word != 0 && user::write(word, &0u32).is_ok() {
@@ -152,7 +163,7 @@ fn abandon(word: u64, id: u32) -> Result<(), Errno> {
 }
 
 pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
-    Ok(u64::from(current().id))
+    Ok(u64::from(current().id()))
 }
 
 pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
@@ -160,7 +171,7 @@ pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
     thread
         .clear_child_tid
         .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
-    Ok(u64::from(thread.id))
+    Ok(u64::from(thread.id()))
 }
 
 /// Bytes of struct robust_list_head.

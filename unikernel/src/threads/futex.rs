@@ -42,7 +42,7 @@ pub fn wait(word: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u
     if user::read::<u32>(word)? != value {
         return Err(Errno::EAGAIN);
     }
-    let thread = scheduler::find(current().id).ok_or(Errno::ESRCH)?;
+    let thread = scheduler::find(current().id()).ok_or(Errno::ESRCH)?;
     scheduler::prepare();
     let waiter = Waiter { thread, bits };
     WAITERS.lock().entry(word).or_default().push_back(waiter);
@@ -57,11 +57,17 @@ pub fn wait(word: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u
 
 /// Takes the running thread out of every queue: a requeue may have moved it.
 fn remove_current() {
-    let id = current().id;
+    let id = current().id();
     WAITERS.lock().retain(|_, queue| {
-        queue.retain(|waiter| waiter.thread.id != id);
+        queue.retain(|waiter| waiter.thread.id() != id);
         !queue.is_empty()
     });
+}
+
+/// Nobody waits any more: the process is new, and its only thread runs.
+pub fn forget_waiters() {
+    let waiters = core::mem::take(&mut *WAITERS.lock());
+    drop(waiters);
 }
 
 /// FUTEX_WAKE_BITSET: wakes up to `count` waiters with one of the bits; returns how many.

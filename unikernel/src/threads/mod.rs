@@ -31,8 +31,7 @@ const FIRST_ID: u32 = 1 << 22;
 static NEXT_ID: AtomicU32 = AtomicU32::new(FIRST_ID);
 
 pub struct Thread {
-    /// gettid(2).
-    pub id: u32,
+    id: AtomicU32,
     /// The kernel stack's pages.
     stack: u64,
     context: UnsafeCell<Context>,
@@ -79,7 +78,7 @@ impl Thread {
         let stack = memory::allocate_pages(STACK_PAGES)?;
         let mut extended = Extended::current();
         Some(Arc::new(Thread {
-            id,
+            id: AtomicU32::new(id),
             stack,
             context: UnsafeCell::new(Context {
                 stack: 0,
@@ -118,6 +117,11 @@ impl Thread {
             (*thread.context.get()).stack = at - 8 - 6 * 8;
         }
         Some(thread)
+    }
+
+    /// gettid(2).
+    pub fn id(&self) -> u32 {
+        self.id.load(Ordering::Relaxed)
     }
 
     /// The kernel stack's end.

@@ -60,7 +60,7 @@ pub fn start(first: Arc<Thread>) {
         (*variables()).thread = Arc::as_ptr(&first);
         (*variables()).kernel_rsp = first.stack_top();
     }
-    SCHEDULER.lock().threads.insert(first.id, first);
+    SCHEDULER.lock().threads.insert(first.id(), first);
 }
 
 /// How many threads there are.
@@ -78,7 +78,7 @@ pub fn each_frame(mut each: impl FnMut(&mut Frame)) {
     let others = scheduler
         .threads
         .values()
-        .filter(|thread| thread.id != current().id);
+        .filter(|thread| thread.id() != current().id());
     for thread in others {
         let at = thread.stack_top() - size_of::<Frame>() as u64;
         // SAFETY: every entry of the program into the kernel leaves its frame at the stack's end,
@@ -92,7 +92,7 @@ pub fn add(thread: Arc<Thread>) {
     let alone = {
         let mut scheduler = SCHEDULER.lock();
         let alone = scheduler.threads.len() == 1;
-        scheduler.threads.insert(thread.id, Arc::clone(&thread));
+        scheduler.threads.insert(thread.id(), Arc::clone(&thread));
         alone
     };
     if alone {
@@ -131,9 +131,9 @@ pub fn block(deadline: Option<u64>) -> Woken {
     thread.interrupted.store(false, Ordering::Relaxed);
     if let Some(deadline) = deadline {
         let mut scheduler = SCHEDULER.lock();
-        if let Some(itself) = scheduler.threads.get(&thread.id).cloned() {
+        if let Some(itself) = scheduler.threads.get(&thread.id()).cloned() {
             thread.deadline.store(deadline, Ordering::Relaxed);
-            scheduler.deadlines.insert((deadline, thread.id), itself);
+            scheduler.deadlines.insert((deadline, thread.id()), itself);
         }
     }
     interrupt();
@@ -194,7 +194,7 @@ pub fn wake(thread: &Arc<Thread>) -> bool {
     }
     let deadline = thread.deadline.swap(0, Ordering::Relaxed);
     if deadline != 0 {
-        SCHEDULER.lock().deadlines.remove(&(deadline, thread.id));
+        SCHEDULER.lock().deadlines.remove(&(deadline, thread.id()));
     }
     if core::ptr::eq(Arc::as_ptr(thread), current()) {
         // It has not left the vCPU, or came back to it to idle.
@@ -213,7 +213,7 @@ pub fn give_way() {
         let Some(next) = scheduler.ready.pop_front() else {
             return;
         };
-        if let Some(itself) = scheduler.threads.get(&current().id).cloned() {
+        if let Some(itself) = scheduler.threads.get(&current().id()).cloned() {
             scheduler.ready.push_back(itself);
         }
         scheduler.tell();
@@ -222,9 +222,26 @@ pub fn give_way() {
     switch_to(next);
 }
 
+/// The running thread is the only one of a process that fork(2) has made, and `id` is its name.
+pub fn keep_current(id: u32) {
+    let others = {
+        let mut scheduler = SCHEDULER.lock();
+        scheduler.ready.clear();
+        scheduler.deadlines.clear();
+        let mut threads = core::mem::take(&mut scheduler.threads);
+        if let Some(itself) = threads.remove(&current().id()) {
+            itself.id.store(id, Ordering::Relaxed);
+            scheduler.threads.insert(id, itself);
+        }
+        scheduler.tell();
+        threads
+    };
+    drop(others);
+}
+
 /// Ends the running thread; the last one must end the process instead.
 pub fn end() -> ! {
-    let id = current().id;
+    let id = current().id();
     let left = {
         let mut scheduler = SCHEDULER.lock();
         if let Some(thread) = scheduler.threads.remove(&id) {

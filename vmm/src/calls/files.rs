@@ -6,7 +6,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::Errno;
 
@@ -26,7 +26,26 @@ pub(super) struct Unfinished {
     writes: Mutex<Vec<(usize, usize)>>,
 }
 
+/// What a fork(2) holds of it.
+pub(super) struct Held<'a> {
+    of: &'a Unfinished,
+    writes: MutexGuard<'a, Vec<(usize, usize)>>,
+}
+
+impl Held<'_> {
+    /// In a new process nothing is under way.
+    pub fn reset(mut self) {
+        self.writes.clear();
+        self.of.count.store(0, Ordering::Release);
+    }
+}
+
 impl Unfinished {
+    pub fn hold(&self) -> Held<'_> {
+        let writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        Held { of: self, writes }
+    }
+
     fn add(&self, slot: usize, done: usize) {
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         writes.retain(|(of, _)| *of != slot);

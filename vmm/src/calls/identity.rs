@@ -67,6 +67,11 @@ impl Identity {
         Ok(())
     }
 
+    /// Keeps other threads out, for the time of a fork(2).
+    pub fn hold(&self) -> impl Drop + '_ {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes the calling thread's credentials those of the guest.
     fn changed(&self) -> Result<(), Errno> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ mod descriptors;
 mod directories;
 mod entries;
 mod files;
+mod forking;
 mod identity;
 mod links;
 mod memory;

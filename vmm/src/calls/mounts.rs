@@ -53,6 +53,11 @@ impl Mounts {
         Ok(())
     }
 
+    /// Keeps other threads out, for the time of a fork(2).
+    pub fn hold(&self) -> impl Drop + '_ {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The components of an open file's path in its proc file system; none if it cannot be told.
     pub fn locate(&self, proc: RawFd, fd: RawFd) -> Result<Option<Vec<Vec<u8>>>, Errno> {
         let id = sys::describe(fd)?.stx_mnt_id;

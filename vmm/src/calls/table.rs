@@ -129,6 +129,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (232, waiting::epoll_wait),        // epoll_wait
     (233, pass),                       // epoll_ctl
     (235, stats::utimes),              // utimes
+    (247, pass),                       // waitid
     (257, open::openat),               // openat
     (258, entries::mkdirat),           // mkdirat
     (259, entries::mknodat),           // mknodat

@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::child::{Child, Ended};
@@ -47,7 +48,7 @@ enum Failure {
 
 /// What hooks share with the container's program.
 pub struct Surroundings<'a> {
-    pub factory: &'a Factory,
+    pub factory: &'a Rc<Factory>,
     pub procfs: &'a Procfs,
     pub rlimits: Limits,
     pub no_new_privileges: bool,

@@ -83,9 +83,12 @@ impl Kvm {
     pub fn create_vm(&self) -> Result<Vm> {
         // SAFETY: the argument is a number, the machine type.
         let fd = unsafe { call!(&self.fd, KVM_CREATE_VM, 0)? };
-        Ok(Vm {
+        let vm = Vm {
             fd: self.own("KVM_CREATE_VM", fd)?,
-        })
+        };
+        // Three pages that no guest memory uses; only old Intel processors want them.
+        vm.set_tss_address(0xfffb_d000);
+        Ok(vm)
     }
 
     /// What a guest's `cpuid` could say.
@@ -152,7 +155,7 @@ impl Vm {
     }
 
     /// Intel processors without unrestricted guests want three pages below 4 GiB; others refuse.
-    pub fn set_tss_address(&self, address: u64) {
+    fn set_tss_address(&self, address: u64) {
         // SAFETY: the argument is a number. An error means that it is not needed.
         let _ = unsafe { call!(&self.fd, KVM_SET_TSS_ADDR, address) };
     }

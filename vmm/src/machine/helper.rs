@@ -3,12 +3,11 @@
 
 use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::futex;
 use super::server::Server;
-use super::signals;
+use super::{signals, thread};
 
 /// How long the helper polls without a request before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(60);
@@ -23,8 +22,7 @@ pub fn spawn(server: &Arc<Server>) {
     server.awake.store(1, Ordering::Relaxed);
     server.header().polled.store(1, Ordering::Relaxed);
     let own = Arc::clone(server);
-    let thread = thread::Builder::new().stack_size(128 << 10);
-    if thread.spawn(move || run(&own)).is_err() {
+    if thread::spawn(128 << 10, move || run(&own)).is_err() {
         server.header().polled.store(0, Ordering::Relaxed);
     }
 }

@@ -62,9 +62,14 @@ struct Action {
     mask: u64,
 }
 
+/// The handler is for the vCPU with that `immediate_exit` from now on.
+pub fn aim(immediate_exit: *mut u8) {
+    IMMEDIATE_EXIT.store(immediate_exit, Ordering::Relaxed);
+}
+
 /// Installs the handler for the vCPU with that `immediate_exit`.
 pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
-    IMMEDIATE_EXIT.store(immediate_exit, Ordering::Relaxed);
+    aim(immediate_exit);
     const SA_RESTORER: u64 = 0x0400_0000;
     let action = Action {
         handler: note,

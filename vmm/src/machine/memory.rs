@@ -129,6 +129,21 @@ impl Memory {
         Ok(Some(bytes))
     }
 
+    /// Gives all of it to another VM: that of a child of fork(2), in which nobody else uses it yet.
+    pub fn give(&self, vm: &Vm) -> Result<(), KvmError> {
+        let region = kvm_userspace_memory_region {
+            slot: 1,
+            flags: 0,
+            guest_phys_addr: 0,
+            memory_size: self.bytes(),
+            userspace_addr: self.base as u64,
+        };
+        // SAFETY: as in `grow`.
+        unsafe { vm.set_memory(&region)? };
+        self.slots.store(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Where a range is in this process, if it lies in the guest's memory.
     fn range(&self, address: u64, bytes: u64) -> Option<*mut u8> {
         let end = address.checked_add(bytes)?;

@@ -1,5 +1,6 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod fork;
 mod futex;
 mod helper;
 mod image;
@@ -13,6 +14,7 @@ mod signals;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod ticker;
 mod timeline;
 mod timers;
@@ -24,22 +26,23 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
-use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU, VDSO_PHYSICAL};
+use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
 use pinion_abi::ports;
 
 use crate::calls::Service;
 use crate::exit::ExitStatus;
-use crate::kvm::abi::{kvm_regs, kvm_userspace_memory_region, KVM_MEM_READONLY};
+use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
 use image::{Image, ImageError};
 use memory::{Memory, MemoryError};
 use requests::Machinery;
-use server::Server;
+use server::{Direct, Server};
 use timeline::Timeline;
 
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +70,14 @@ pub struct Factory {
     /// The unikernel's image.
     kernel: File,
     memory_limit: u64,
-    /// Looked for when the first machine wants them.
+    /// Found out when the first machine wants to know.
+    processor: OnceCell<tables::Processor>,
     vdso: OnceCell<Option<vdso::Pages>>,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
 pub struct Machine {
+    factory: Rc<Factory>,
     vm: Vm,
     vcpu: Vcpu,
     memory: Memory,
@@ -103,27 +108,36 @@ impl Factory {
         keep: Keep,
         kernel: File,
         memory_limit: Option<u64>,
-    ) -> Result<Factory, MachineError> {
-        Ok(Factory {
+    ) -> Result<Rc<Factory>, MachineError> {
+        Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
+            processor: OnceCell::new(),
             vdso: OnceCell::new(),
-        })
+        }))
     }
 
-    pub fn make(&self) -> Result<Machine, MachineError> {
+    fn processor(&self) -> Result<&tables::Processor, KvmError> {
+        match self.processor.get() {
+            Some(processor) => Ok(processor),
+            None => {
+                let processor = tables::processor(&self.kvm)?;
+                Ok(self.processor.get_or_init(|| processor))
+            }
+        }
+    }
+
+    pub fn make(self: &Rc<Self>) -> Result<Machine, MachineError> {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
-        // Three pages that no guest memory uses; only old Intel processors want them.
-        vm.set_tss_address(0xfffb_d000);
         let memory = Memory::reserve(self.memory_limit)?;
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
         let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
-        let shared_tsc = tables::start(&self.kvm, &vcpu, &image.header)?;
+        let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
         let vdso = shared_tsc
@@ -131,16 +145,7 @@ impl Factory {
             .copied()
             .flatten();
         if let Some(pages) = &vdso {
-            let region = kvm_userspace_memory_region {
-                slot: 0,
-                flags: KVM_MEM_READONLY,
-                guest_phys_addr: VDSO_PHYSICAL,
-                memory_size: pages.bytes,
-                userspace_addr: pages.start,
-            };
-            // SAFETY: the kernel keeps these pages mapped for the process's life; the guest cannot
-            // write them.
-            unsafe { vm.set_memory(&region)? };
+            pages.give(&vm)?;
         }
         timeline.mark("vdso");
         for (address, entry) in tables::entries(memory.bytes()) {
@@ -158,6 +163,7 @@ impl Factory {
         })?;
         timeline.mark("task");
         Ok(Machine {
+            factory: Rc::clone(self),
             vm,
             vcpu,
             memory,
@@ -180,16 +186,18 @@ impl Machine {
         self.write_boot_info(&guest)?;
         self.timeline.mark("boot information");
         let machinery = Machinery {
-            vm: self.vm,
+            vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(0),
             timeline: self.timeline,
         };
         Ok(Loaded {
+            factory: self.factory,
             vcpu: self.vcpu,
             server: Server::new(self.memory, service, machinery),
             image: self.image,
+            vdso: self.vdso,
         })
     }
 
@@ -269,9 +277,11 @@ fn process_info(guest: &Guest) -> ProcessInfo {
 
 /// A microVM whose next step is the kernel's first instruction.
 pub struct Loaded {
+    factory: Rc<Factory>,
     vcpu: Vcpu,
     server: Server,
     image: Image,
+    vdso: Option<vdso::Pages>,
 }
 
 impl Loaded {
@@ -286,6 +296,8 @@ impl Loaded {
         helper::spawn(&server);
         ticker::spawn(&server);
         Ok(Runner {
+            factory: self.factory,
+            vdso: self.vdso,
             vcpu: self.vcpu,
             server,
             image: self.image,
@@ -297,6 +309,9 @@ impl Loaded {
 
 /// The loop around one vCPU.
 struct Runner {
+    /// What a child of fork(2) needs for a VM of its own.
+    factory: Rc<Factory>,
+    vdso: Option<vdso::Pages>,
     vcpu: Vcpu,
     server: Arc<Server>,
     image: Image,
@@ -335,7 +350,10 @@ impl Runner {
     }
 
     fn serve(&mut self) -> Result<(), KvmError> {
-        let direct = self.server.serve_direct();
+        let direct = match self.server.serve_direct() {
+            Direct::Fork(slot) => return self.fork(slot),
+            direct => direct == Direct::Served,
+        };
         let drained = self.server.drain();
         if direct || drained > 0 {
             let now = Instant::now();

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::calls::machine::*;
 use pinion_abi::channel::{Request, INFO_WORDS};
@@ -27,13 +28,20 @@ const LOG_BYTES: usize = 512;
 
 /// What these requests need besides the guest's memory.
 pub struct Machinery {
-    pub vm: Vm,
+    /// Another one after fork(2).
+    pub vm: Mutex<Vm>,
     /// The program's file.
     pub executable: OwnedFd,
     pub verbose: bool,
     /// The signals that the program blocks.
     pub blocked: AtomicU64,
     pub timeline: Timeline,
+}
+
+impl Machinery {
+    pub(super) fn vm(&self) -> MutexGuard<'_, Vm> {
+        self.vm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 type Outcome = Result<i64, Errno>;
@@ -80,7 +88,7 @@ impl Server {
                 workers::cancel(self, a as usize);
                 Ok(0)
             }
-            TIMER_CREATE => timers::create(a, self.vcpu),
+            TIMER_CREATE => timers::create(a, *self.vcpu()),
             TIMER_DELETE => timers::delete(a),
             SIGNAL => self.signal(slot, a, b),
             PREEMPT => {
@@ -102,7 +110,7 @@ impl Server {
     }
 
     fn grow(&self, wanted: u64, needed: u64) -> Outcome {
-        match self.memory.grow(&self.machinery.vm, wanted, needed) {
+        match self.memory.grow(&self.machinery.vm(), wanted, needed) {
             Ok(Some(bytes)) => Ok(bytes as i64),
             Ok(None) | Err(_) => Err(Errno::ENOMEM),
         }

@@ -1,16 +1,18 @@
 //! The monitor's side of the channel: takes requests, has them done, writes answers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::calls::machine;
 use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::physical;
+use pinion_abi::Errno;
 
 use super::futex;
 use super::kick::Target;
 use super::memory::Memory;
-use super::requests::Machinery;
+use super::requests::{last_errno, Machinery};
+use super::signals;
 use super::ticker::Ticker;
 use super::workers::{self, Workers};
 use crate::calls::{Answer, Service, SlotData};
@@ -27,13 +29,23 @@ pub struct Server {
     /// Exits for the channel, for the counters.
     pub exits: AtomicU64,
     /// The vCPU's thread.
-    pub(super) vcpu: Target,
+    vcpu: Mutex<Target>,
     pub(super) ticker: Ticker,
     /// Whether the guest wants its threads preempted.
     pub(super) ticking: AtomicBool,
     pub(super) workers: Workers,
     /// Requests answered by workers; the header has a copy for the guest.
     answered: AtomicU32,
+}
+
+/// What the vCPU left for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direct {
+    /// No slot of its own.
+    None,
+    Served,
+    /// To fork(2); the answer goes to this slot.
+    Fork(usize),
 }
 
 impl Server {
@@ -45,12 +57,16 @@ impl Server {
             taken: AtomicU32::new(0),
             awake: AtomicU32::new(0),
             exits: AtomicU64::new(0),
-            vcpu: Target::this_thread(),
+            vcpu: Mutex::new(Target::this_thread()),
             ticker: Ticker::default(),
             ticking: AtomicBool::new(false),
             workers: Workers::default(),
             answered: AtomicU32::new(0),
         }
+    }
+
+    pub(super) fn vcpu(&self) -> MutexGuard<'_, Target> {
+        self.vcpu.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn channel(&self) -> *mut u8 {
@@ -114,14 +130,18 @@ impl Server {
         served
     }
 
-    /// Serves the slot that the vCPU named before it left, if it did.
-    pub fn serve_direct(self: &Arc<Self>) -> bool {
+    /// Serves the slot that the vCPU named before it left, if it did; but a fork is the caller's to
+    /// make.
+    pub fn serve_direct(self: &Arc<Self>) -> Direct {
         let direct = self.header().direct.swap(0, Ordering::Acquire);
         if direct == 0 {
-            return false;
+            return Direct::None;
         }
         let index = ((direct & !APART).wrapping_sub(1)) as usize % SLOTS;
         if direct & APART == 0 {
+            if self.slot(index).0.number.load(Ordering::Relaxed) == machine::FORK {
+                return Direct::Fork(index);
+            }
             self.serve(index, true);
         } else if !self.serve(index, false) {
             self.slot(index)
@@ -132,7 +152,7 @@ impl Server {
                 self.serve(index, true);
             }
         }
-        true
+        Direct::Served
     }
 
     /// Serves a slot on a worker, and tells the guest.
@@ -155,7 +175,7 @@ impl Server {
     /// Has the guest's kernel look for what else it can run, soon.
     pub(super) fn preempt(&self) {
         self.header().preempt.store(1, Ordering::Release);
-        self.vcpu.kick();
+        self.vcpu().kick();
     }
 
     /// The vCPU has nothing to run until something is answered apart, or until the deadline.
@@ -166,6 +186,48 @@ impl Server {
         self.header().answered.store(answered, Ordering::Release);
         futex::wait_until(&self.answered, seen as u32, deadline);
         self.ticker.set(self.ticking.load(Ordering::Relaxed));
+    }
+
+    /// Answers a slot.
+    pub(super) fn answer(&self, index: usize, result: i64) {
+        let slot = self.slot(index).0;
+        slot.result.store(result, Ordering::Relaxed);
+        slot.state.store(state::DONE, Ordering::Release);
+    }
+
+    /// fork(2), with no lock held by another thread. In the child this is the only thread, and
+    /// nothing is under way.
+    pub(super) fn fork(&self) -> Result<libc::pid_t, Errno> {
+        self.service.prepare_fork()?;
+        let mut workers = self.workers.hold();
+        let vm = self.machinery.vm();
+        let mut vcpu = self.vcpu();
+        let service = self.service.hold();
+        // What is sent to the child meanwhile waits until it has forgotten its parent's signals.
+        let blocked = signals::block_all();
+        // SAFETY: the C library keeps its own locks over fork(2), and all of this process that other
+        // threads could hold are held here.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            signals::forget(self.header());
+        }
+        blocked.restore();
+        if pid == -1 {
+            return Err(last_errno());
+        }
+        if pid == 0 {
+            workers.reset();
+            service.reset();
+            self.ticker.reset();
+            self.ticking.store(false, Ordering::Relaxed);
+            *vcpu = Target::this_thread();
+            let header = self.header();
+            let tail = header.tail.load(Ordering::Relaxed);
+            self.taken.store(tail, Ordering::Relaxed);
+            header.preempt.store(0, Ordering::Relaxed);
+        }
+        drop(vm);
+        Ok(pid)
     }
 
     /// Returns whether the slot was answered, rather than found to block.

@@ -96,6 +96,14 @@ fn add(header: &Header, signal: i32, info: *mut libc::siginfo_t) -> bool {
     waiting + 1 + SPARE < NOTES as u32
 }
 
+/// Drops what the guest has not taken: it is a new process.
+pub fn forget(header: &Header) {
+    let noted = NOTED.load(Ordering::Relaxed);
+    header.noted.store(noted, Ordering::Relaxed);
+    header.taken.store(noted, Ordering::Relaxed);
+    header.overflow.store(0, Ordering::Relaxed);
+}
+
 /// Whether the guest has signals to take. It may say anything.
 pub fn waiting(header: &Header) -> bool {
     header.noted.load(Ordering::Relaxed) != header.taken.load(Ordering::Relaxed)
@@ -168,6 +176,24 @@ pub fn block(bits: u64) -> Result<i64, Errno> {
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set(bits), null_mut()) } {
         0 => Ok(0),
         error => Err(Errno(error)),
+    }
+}
+
+/// A thread's mask, kept for [`Mask::restore`].
+pub struct Mask(libc::sigset_t);
+
+/// Blocks all signals for a while.
+pub fn block_all() -> Mask {
+    let mut old = set(0);
+    // SAFETY: both sets are initialised. With such sets the call does not fail (sigprocmask(2)).
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set(!0), &mut old) };
+    Mask(old)
+}
+
+impl Mask {
+    pub fn restore(self) {
+        // SAFETY: as in `block_all`.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, null_mut()) };
     }
 }
 

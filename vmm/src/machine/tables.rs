@@ -90,8 +90,14 @@ pub fn entries(memory_bytes: u64) -> Vec<(u64, u64)> {
     entries
 }
 
-/// Sets the first vCPU up to start the kernel. Returns whether its time-stamp counter is the host's.
-pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmError> {
+/// What the guest's processor is.
+pub struct Processor {
+    cpuid: Box<kvm_cpuid2>,
+    has_xsave: bool,
+}
+
+/// All that the host's has, but for virtual machines.
+pub fn processor(kvm: &Kvm) -> Result<Processor, KvmError> {
     let mut cpuid = kvm.supported_cpuid()?;
     let mut has_xsave = false;
     for entry in &mut cpuid.entries[..] {
@@ -109,7 +115,12 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmEr
             _ => {}
         }
     }
-    vcpu.set_cpuid(&cpuid)?;
+    Ok(Processor { cpuid, has_xsave })
+}
+
+/// Sets the first vCPU up to start the kernel. Returns whether its time-stamp counter is the host's.
+pub fn start(processor: &Processor, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmError> {
+    vcpu.set_cpuid(&processor.cpuid)?;
     let segment = |selector: u16, kind: u8, long: u8| kvm_segment {
         limit: u32::MAX,
         selector,
@@ -165,8 +176,8 @@ pub fn start(kvm: &Kvm, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmEr
         msr(MSR_LSTAR, header.syscall),
         msr(MSR_SYSCALL_MASK, 0),
     ])?;
-    if has_xsave {
-        vcpu.set_xcr0(guest_xcr0(&cpuid))?;
+    if processor.has_xsave {
+        vcpu.set_xcr0(guest_xcr0(&processor.cpuid))?;
     }
     let shared = vcpu.share_tsc()?;
     vcpu.set_regs(&kvm_regs {

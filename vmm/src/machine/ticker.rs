@@ -3,12 +3,12 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::Arc;
-use std::thread;
+use std::thread::sleep;
 use std::time::Duration;
 
 use super::futex;
 use super::server::Server;
-use super::signals;
+use super::{signals, thread};
 
 /// How long a thread keeps the vCPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(4);
@@ -29,6 +29,11 @@ pub struct Ticker {
 }
 
 impl Ticker {
+    /// As it is in a new process, whose ticker is not there yet.
+    pub fn reset(&self) {
+        self.word.store(OFF, Ordering::Relaxed);
+    }
+
     pub fn set(&self, on: bool) {
         let now = if on { ON } else { OFF };
         if self.word.swap(now, Ordering::Relaxed) == OFF && on {
@@ -59,12 +64,7 @@ pub fn spawn(server: &Arc<Server>) {
         Ordering::Release,
     );
     let server = Arc::clone(server);
-    let body = move || {
-        // Should it fail, a signal is taken by this thread: dispositions are the process's.
-        let _ = signals::block(!0);
-        run(&server)
-    };
-    let _ = thread::Builder::new().stack_size(64 << 10).spawn(body);
+    let _ = thread::spawn(64 << 10, move || run(&server));
 }
 
 fn run(server: &Server) -> ! {
@@ -79,7 +79,7 @@ fn run(server: &Server) -> ! {
         let left = deadline.saturating_sub(monotonic());
         let soon = deadline != 0 && left < SLICE.as_nanos() as u64;
         let signals = signals::waiting(header);
-        thread::sleep(match (soon, signals) {
+        sleep(match (soon, signals) {
             (true, _) => Duration::from_nanos(left).max(SHORTEST),
             // A signal that came just before a call that blocks: the call must end.
             (_, true) => SIGNALLED,

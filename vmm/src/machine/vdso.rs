@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use pinion_abi::layout::PAGE;
+use pinion_abi::layout::{PAGE, VDSO_PHYSICAL};
+
+use crate::kvm::abi::{kvm_userspace_memory_region, KVM_MEM_READONLY};
+use crate::kvm::{KvmError, Vm};
 
 /// Where they are in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,22 @@ pub struct Pages {
     pub bytes: u64,
     /// The vDSO's ELF image, from `start`.
     pub image: u64,
+}
+
+impl Pages {
+    /// Lets a guest read them.
+    pub fn give(&self, vm: &Vm) -> Result<(), KvmError> {
+        let region = kvm_userspace_memory_region {
+            slot: 0,
+            flags: KVM_MEM_READONLY,
+            guest_phys_addr: VDSO_PHYSICAL,
+            memory_size: self.bytes,
+            userspace_addr: self.start,
+        };
+        // SAFETY: the kernel keeps these pages mapped for the process's life; the guest cannot
+        // write them.
+        unsafe { vm.set_memory(&region) }
+    }
 }
 
 /// Finds the pages, if the machine's clock is one that the vDSO reads without a system call.

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::sleep;
 use std::time::Duration;
 
 use super::kick::Target;
 use super::server::Server;
-use super::signals;
+use super::{signals, thread};
 
 /// The most workers of a guest: as many as requests can be under way.
 const MOST: usize = pinion_abi::channel::SLOTS;
@@ -33,8 +33,23 @@ pub struct Workers {
 }
 
 impl Workers {
+    /// Keeps the queue as it is, for the time of a fork(2).
+    pub(super) fn hold(&self) -> Held<'_> {
+        Held(self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The queue, held.
+pub(super) struct Held<'a>(MutexGuard<'a, Queue>);
+
+impl Held<'_> {
+    /// In a new process there are no workers.
+    pub fn reset(&mut self) {
+        *self.0 = Queue::default();
     }
 }
 
@@ -52,10 +67,7 @@ pub fn serve(server: &Arc<Server>, slot: usize) -> bool {
         return true;
     }
     let server = Arc::clone(server);
-    let started = thread::Builder::new()
-        .stack_size(128 << 10)
-        .spawn(move || run(&server));
-    match started {
+    match thread::spawn(128 << 10, move || run(&server)) {
         Ok(_) => queue.workers += 1,
         Err(_) if queue.workers == 0 => {
             queue.slots.pop_back();
@@ -78,7 +90,7 @@ pub fn cancel(server: &Server, slot: usize) {
         let Some(worker) = worker else { return };
         // A kick just before the call blocks is lost, so there is more than one.
         worker.kick();
-        thread::sleep(PAUSE);
+        sleep(PAUSE);
     }
 }
 

@@ -77,13 +77,15 @@ requests! {
     1043 PREEMPT (on)
     /// The call that a worker makes for this slot shall end with EINTR.
     1044 CANCEL (slot)
+    /// fork(2): 0 in the child, whose boot information has its pid; made by the vCPU's own thread only.
+    1045 FORK ()
     /// A timer (timer_create(2)) of this clock that tells of its expiry by a note. Returns its id.
-    1045 TIMER_CREATE (clock)
+    1046 TIMER_CREATE (clock)
     /// timer_delete(2).
-    1046 TIMER_DELETE (id)
+    1047 TIMER_DELETE (id)
     /// rt_sigqueueinfo(2) to the process itself, with a siginfo_t of `INFO_WORDS` words in the slot: for
     /// signals that a signalfd of the host shall tell of.
-    1047 SIGNAL (signal, offset)
+    1048 SIGNAL (signal, offset)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -142,7 +142,7 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
         libc::SYS_clone,
         0,
         Condition::WithoutBits(NEW_NAMESPACES),
-        "threads, the monitor of a hook; clone3(2) hides its flags, so it is ENOSYS",
+        "threads, processes of the guest; clone3(2) hides its flags, so it is ENOSYS",
     ),
     (
         libc::SYS_unshare,

@@ -18,7 +18,7 @@ use crate::kvm::Kvm;
 use crate::machine::kick;
 use crate::machine::memory::{Memory, FIRST};
 use crate::machine::requests::Machinery;
-use crate::machine::server::Server;
+use crate::machine::server::{Direct, Server};
 use crate::machine::timeline::Timeline;
 
 /// Where a contained test finds /dev/kvm, which it could not open.
@@ -83,7 +83,7 @@ pub fn server(limit: u64) -> Arc<Server> {
     })
     .unwrap();
     let machinery = Machinery {
-        vm,
+        vm: vm.into(),
         executable: executable(),
         verbose: false,
         blocked: AtomicU64::new(0),
@@ -133,7 +133,7 @@ impl Channel<'_> {
     pub fn ask(&self, number: u32, args: &[u64]) -> i64 {
         self.fill(0, number, args);
         self.0.header().direct.store(1, Ordering::Relaxed);
-        assert!(self.0.serve_direct());
+        assert_eq!(self.0.serve_direct(), Direct::Served);
         let slot = self.slot(0).0;
         assert_eq!(slot.state.load(Ordering::Relaxed), state::DONE);
         slot.result.load(Ordering::Relaxed)

@@ -17,7 +17,7 @@ use super::border::{hostile, in_child, server, Channel, Ended, Maps};
 use crate::calls::tests::fuzz::{is_excluded, limit, prepare, seconds, Fuzzer, Random};
 use crate::calls::tests::guest::FLOOR;
 use crate::machine::memory::FIRST;
-use crate::machine::server::Server;
+use crate::machine::server::{Direct, Server};
 use crate::machine::ticker;
 
 /// How long one guest lives.
@@ -212,7 +212,15 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
                 let direct = (slot as u32 + 1) | apart;
                 header.direct.store(direct, Ordering::Relaxed);
             }
-            let direct = u64::from(server.serve_direct());
+            let direct = match server.serve_direct() {
+                Direct::None => 0,
+                Direct::Served => 1,
+                // The vCPU's loop would fork, and answer.
+                Direct::Fork(index) => {
+                    server.answer(index, 0);
+                    1
+                }
+            };
             served.fetch_add(direct + clock.drain(server), Ordering::Relaxed);
         }
         stop.store(true, Ordering::Relaxed);

@@ -1,0 +1,103 @@
+//! New processes: fork(2), vfork(2), and clone(2) without CLONE_THREAD.
+//!
+//! The monitor forks, and the child's monitor goes on here, with a copy of all memory and this thread
+//! alone. Others were interrupted in the program or wait in the kernel, which is not preempted: they
+//! hold none of its locks.
+
+use core::sync::atomic::Ordering;
+
+use pinion_abi::layout::USER_END;
+use pinion_abi::Errno;
+
+use super::{
+    Clone, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_VM,
+};
+use crate::arch::switch::Extended;
+use crate::arch::{self, Frame};
+use crate::boot;
+use crate::channel;
+use crate::mm::user;
+use crate::signals;
+use crate::syscalls::process;
+use crate::threads::{current, futex, scheduler};
+
+const SIGCHLD: u64 = 17;
+const CLONE_VFORK: u64 = 0x4000;
+/// Of no effect: CLONE_SYSVSEM, CLONE_DETACHED, CLONE_UNTRACED and CLONE_IO.
+const IGNORED: u64 = 0x4_0000 | 0x40_0000 | 0x80_0000 | 0x8000_0000;
+const SUPPORTED: u64 = CLONE_VM
+    | CLONE_VFORK
+    | CLONE_SETTLS
+    | CLONE_PARENT_SETTID
+    | CLONE_CHILD_CLEARTID
+    | CLONE_CHILD_SETTID
+    | IGNORED;
+
+pub fn fork(frame: &mut Frame) -> Result<u64, Errno> {
+    process(
+        frame,
+        &Clone {
+            signal: SIGCHLD,
+            ..Clone::default()
+        },
+    )
+}
+
+/// As [`fork`]: the child has memory of its own, which POSIX allows, and the parent does not wait.
+pub fn vfork(frame: &mut Frame) -> Result<u64, Errno> {
+    fork(frame)
+}
+
+/// clone(2) of a process.
+pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
+    // Memory shared with the parent is refused, but for the time until exec: there a copy serves.
+    let shares = clone.flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM;
+    if shares || clone.flags & !SUPPORTED != 0 || clone.signal != SIGCHLD {
+        return Err(Errno::ENOSYS);
+    }
+    if clone.flags & CLONE_SETTLS != 0 && clone.tls >= USER_END {
+        return Err(Errno::EPERM);
+    }
+    // The child's vCPU is a new one.
+    let extended = Extended::current();
+    let bases = (arch::fs_base(), arch::gs_base());
+    let child = channel::fork()?;
+    if child != 0 {
+        if clone.flags & CLONE_PARENT_SETTID != 0 {
+            // Linux does not say if it could not.
+            let _ = user::write(clone.parent_tid, &(child as u32));
+        }
+        return Ok(child);
+    }
+    extended.restore();
+    arch::set_fs_base(bases.0);
+    arch::set_gs_base(bases.1);
+    become_child(frame, clone);
+    Ok(0)
+}
+
+fn become_child(frame: &mut Frame, clone: &Clone) {
+    let id = boot::info().process.pid;
+    scheduler::keep_current(id);
+    futex::forget_waiters();
+    signals::forget_pending();
+    process::forget_death_signal();
+    let thread = current();
+    thread.robust_list.store(0, Ordering::Relaxed);
+    let cleared = if clone.flags & CLONE_CHILD_CLEARTID != 0 {
+        clone.child_tid
+    } else {
+        0
+    };
+    thread.clear_child_tid.store(cleared, Ordering::Relaxed);
+    if clone.flags & CLONE_CHILD_SETTID != 0 {
+        // As for the parent.
+        let _ = user::write(clone.child_tid, &id);
+    }
+    if clone.flags & CLONE_SETTLS != 0 {
+        arch::set_fs_base(clone.tls);
+    }
+    if clone.stack != 0 {
+        frame.rsp = clone.stack;
+    }
+}

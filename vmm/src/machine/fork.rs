@@ -1,0 +1,69 @@
+//! fork(2) of the guest: this process forks, and the child makes a VM of its own over the same memory,
+//! which is copy-on-write now, and goes on at the same instruction.
+//!
+//! What the vCPU keeps beyond its general and system registers is the kernel's to save: it knows
+//! when it asks.
+
+use pinion_abi::boot::BootInfo;
+use pinion_abi::layout::physical;
+
+use super::{helper, kick, report, tables, ticker, Runner};
+use crate::exit::{end_as, ExitStatus};
+use crate::kvm::abi::{kvm_regs, kvm_sregs};
+use crate::kvm::KvmError;
+
+impl Runner {
+    /// Answers the slot: in the parent with the child's pid, in the child with 0.
+    pub(super) fn fork(&mut self, slot: usize) -> Result<(), KvmError> {
+        self.vcpu.settle()?;
+        let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
+        match self.server.fork() {
+            Ok(0) => {
+                if let Err(error) = self.become_child(&regs, &sregs) {
+                    // The parent has been told that there is a child: it dies as one for which there
+                    // is no memory.
+                    report::line(format!("pinion-vmm: fork: {error}").as_bytes());
+                    end_as(ExitStatus::Signal(libc::SIGKILL));
+                }
+                self.server.answer(slot, 0);
+            }
+            Ok(pid) => self.server.answer(slot, i64::from(pid)),
+            Err(errno) => self.server.answer(slot, errno.as_result()),
+        }
+        Ok(())
+    }
+
+    fn become_child(&mut self, regs: &kvm_regs, sregs: &kvm_sregs) -> Result<(), KvmError> {
+        // The parent's VM is of no use here: only its process can run it.
+        let vm = self.factory.kvm.create_vm()?;
+        self.server.memory.give(&vm)?;
+        if let Some(pages) = &self.vdso {
+            pages.give(&vm)?;
+        }
+        let vcpu = self.factory.kvm.create_vcpu(&vm, 0)?;
+        tables::start(self.factory.processor()?, &vcpu, &self.image.header)?;
+        vcpu.set_sregs(sregs)?;
+        vcpu.set_regs(regs)?;
+        kick::aim(vcpu.immediate_exit());
+        self.vcpu = vcpu;
+        *self.server.machinery.vm() = vm;
+        self.name();
+        helper::spawn(&self.server);
+        ticker::spawn(&self.server);
+        Ok(())
+    }
+
+    /// Tells the kernel who it is.
+    fn name(&self) {
+        let at = self.server.memory.boot_pages();
+        let info = at
+            .wrapping_add(physical::BOOT_INFO as usize)
+            .cast::<BootInfo>();
+        // SAFETY: the page stays mapped, and the vCPU does not run; getpid(2) and getppid(2) take
+        // nothing.
+        unsafe {
+            (&raw mut (*info).process.pid).write_volatile(libc::getpid() as u32);
+            (&raw mut (*info).process.ppid).write_volatile(libc::getppid() as u32);
+        }
+    }
+}
