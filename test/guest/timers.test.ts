@@ -8,14 +8,9 @@ beforeAll(async () => {
   program = await build('timers');
 });
 
-test.each([
-  'creating',
-  'repeating',
-  'computing',
-  'threads',
-  'queueing',
-  'descriptors',
-  'masks',
-])('%s', async (name) => {
-  await expectGood(program, [name]);
-});
+test.each(['creating', 'repeating', 'computing', 'threads', 'queueing', 'descriptors', 'masks'])(
+  '%s',
+  async (name) => {
+    await expectGood(program, [name]);
+  },
+);
