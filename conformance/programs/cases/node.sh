@@ -17,7 +17,7 @@ const worker = (n) => new Promise((ok, no) => { const w = new Worker(`const {par
   show('fork', await new Promise((ok) => { const c = fork('/tmp/child.js'); c.on('message', ok); c.send([1, 2, 3]); }));
   const server = http.createServer((q, r) => { const b = []; q.on('data', (d) => b.push(d)); q.on('end', () => r.end(Buffer.concat(b).toString().toUpperCase())); });
   await new Promise((ok) => server.listen(0, '127.0.0.1', ok));
-  const ask = (text) => new Promise((ok, no) => { const q = http.request({ port: server.address().port, method: 'POST' }, (r) => { let s = ''; r.on('data', (d) => (s += d)); r.on('end', () => ok(s)); }); q.on('error', no); q.end(text); });
+  const ask = (text) => new Promise((ok, no) => { const q = http.request({ host: '127.0.0.1', port: server.address().port, method: 'POST' }, (r) => { let s = ''; r.on('data', (d) => (s += d)); r.on('end', () => ok(s)); }); q.on('error', no); q.end(text); });
   show('http', (await Promise.all(Array.from({ length: 50 }, (_, i) => ask('text ' + i)))).slice(-2));
   server.close();
   show('scrypt', crypto.scryptSync('secret', 'salt', 32).toString('hex'));
