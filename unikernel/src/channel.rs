@@ -226,6 +226,14 @@ pub fn should_give_way() -> bool {
     preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
 }
 
+/// Whether the monitor has noted anything of signals.
+pub fn has_notes() -> bool {
+    let header = header();
+    header.noted.load(Ordering::Acquire) != header.taken.load(Ordering::Relaxed)
+        || header.overflow.load(Ordering::Relaxed) != 0
+        || header.closed.load(Ordering::Relaxed) != 0
+}
+
 /// Takes the oldest signal that the monitor noted.
 pub fn take_note() -> Option<[u32; INFO_WORDS]> {
     let header = header();
