@@ -16,7 +16,8 @@ export function makeRootfs(directory: string, packages: readonly string[]): stri
     say(`${SUITE} by debootstrap`);
     rmSync(rootfs, { recursive: true, force: true });
     mkdirSync(rootfs, { recursive: true });
-    run('debootstrap', ['--variant=minbase', SUITE, rootfs, mirror()]);
+    // What it mounts is gone with its namespace.
+    run('unshare', ['--mount', 'debootstrap', '--variant=minbase', SUITE, rootfs, mirror()]);
     prepare(rootfs);
     writeFileSync(installed, '');
   }

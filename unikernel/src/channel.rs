@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::channel::{
-    self, state, Header, Origin, Slot, APART, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES,
+    self, state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
 };
 use pinion_abi::layout::{physical, MAX_VCPUS, PHYSICAL};
 use pinion_abi::Errno;
@@ -21,8 +21,10 @@ use crate::threads::{self, scheduler, Thread};
 use crate::vcpus;
 
 const CHANNEL: u64 = PHYSICAL + physical::CHANNEL;
-/// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core.
-const PATIENCE: u32 = 4000;
+/// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core, when it
+/// has not taken the request, or lost it, when it has.
+const TAKEN_SOON: u32 = 500;
+const DONE_SOON: u32 = 4000;
 
 /// Slots that calls which may wait for long leave free: for what the kernel itself asks meanwhile.
 const RESERVED: usize = 16;
@@ -180,9 +182,10 @@ impl Owned {
     /// Waits for the helper's answer; returns the slot's state.
     fn wait(&self) -> u32 {
         loop {
-            for _ in 0..PATIENCE {
+            for turn in 0..DONE_SOON {
                 match self.state() {
-                    state::SUBMITTED => spin_loop(),
+                    state::SUBMITTED if turn >= TAKEN_SOON => break,
+                    state::SUBMITTED | state::SERVED => spin_loop(),
                     state => return state,
                 }
             }
@@ -276,23 +279,40 @@ pub fn is_kicked() -> bool {
     told().preempt.load(Ordering::Relaxed) != 0
 }
 
-/// Whether there are signals that the monitor noted.
-pub fn has_signals() -> bool {
-    header().signals.load(Ordering::Relaxed) != 0
+/// Whether the monitor has noted anything of signals; that it takes no more is the first vCPU's to see to.
+pub fn has_notes() -> bool {
+    let header = header();
+    header.noted.load(Ordering::Acquire) != header.taken.load(Ordering::Relaxed)
+        || header.overflow.load(Ordering::Relaxed) != 0
+        || header.closed.load(Ordering::Relaxed) != 0 && vcpus::index() == 0
 }
 
-/// Takes the signals that the monitor noted.
-pub fn take_signals() -> u64 {
-    let signals = &header().signals;
-    match signals.load(Ordering::Relaxed) {
+/// Takes the oldest signal that the monitor noted.
+pub fn take_note() -> Option<[u32; INFO_WORDS]> {
+    let header = header();
+    let taken = header.taken.load(Ordering::Relaxed);
+    if header.noted.load(Ordering::Acquire) == taken {
+        return None;
+    }
+    let note = &header.notes[taken as usize % NOTES];
+    let words = core::array::from_fn(|at| note.words[at].load(Ordering::Relaxed));
+    header.taken.store(taken.wrapping_add(1), Ordering::Release);
+    Some(words)
+}
+
+/// Signals of which nothing is known but that they came.
+pub fn take_overflow() -> u64 {
+    let overflow = &header().overflow;
+    match overflow.load(Ordering::Relaxed) {
         0 => 0,
-        _ => signals.swap(0, Ordering::Acquire),
+        _ => overflow.swap(0, Ordering::Acquire),
     }
 }
 
-/// Where the last signal of that number came from.
-pub fn origin(number: u32) -> &'static Origin {
-    &header().origins[(number as usize - 1) % 64]
+/// Whether the monitor takes no more signals until it is asked to.
+pub fn take_closed() -> bool {
+    let closed = &header().closed;
+    closed.load(Ordering::Relaxed) != 0 && closed.swap(0, Ordering::Acquire) != 0
 }
 
 /// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.
@@ -307,7 +327,7 @@ pub fn idle(deadline: u64) {
     told.asleep.store(1, Ordering::SeqCst);
     let seen = told.woken.load(Ordering::SeqCst);
     // What comes from here on wakes the vCPU.
-    if !has_answers() && !has_signals() {
+    if !has_answers() && !has_notes() {
         let args = [vcpus::index() as u64, u64::from(seen), deadline, 0, 0, 0];
         let slot = Owned::take();
         slot.fill(machine::IDLE, &args);

@@ -3,10 +3,13 @@
 //! and what threads send each other it raises here. Handlers run by [`frame`].
 
 pub mod frame;
+pub mod info;
+pub mod timers;
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use pinion_abi::calls::machine;
+use pinion_abi::channel::{INFO_WORDS, TIMER};
 use pinion_abi::Errno;
 use spin::Mutex;
 
@@ -17,6 +20,8 @@ use crate::mm::user::Plain;
 use crate::syscalls::process::exit_with_signal;
 use crate::text;
 use crate::threads::{current, scheduler, Thread};
+use crate::vcpus;
+use info::{Info, Pending};
 
 /// A signal's number (signal(7)), 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,52 +56,6 @@ pub struct Cause {
     pub signal: Signal,
     pub code: i32,
     pub address: u64,
-}
-
-/// What a handler is told.
-#[derive(Debug, Clone, Copy)]
-pub struct Info {
-    pub signal: Signal,
-    pub code: i32,
-    /// `si_pid` and `si_uid`, or the halves of `si_addr`.
-    pub sender: [u32; 2],
-    pub status: u32,
-    pub value: u64,
-}
-
-const SI_TKILL: i32 = -6;
-
-impl Info {
-    const NONE: Info = Info {
-        signal: Signal(0),
-        code: 0,
-        sender: [0; 2],
-        status: 0,
-        value: 0,
-    };
-
-    fn of_fault(cause: &Cause) -> Info {
-        let address = cause.address;
-        let sender = [address as u32, (address >> 32) as u32];
-        Info {
-            signal: cause.signal,
-            code: cause.code,
-            sender,
-            status: 0,
-            value: 0,
-        }
-    }
-
-    fn own(signal: Signal, code: i32) -> Info {
-        let process = &boot::info().process;
-        Info {
-            signal,
-            code,
-            sender: [process.pid, process.uid],
-            status: 0,
-            value: 0,
-        }
-    }
 }
 
 /// The kernel's `struct sigaction` (rt_sigaction(2), asm-generic/signal.h).
@@ -135,11 +94,10 @@ impl Action {
 
 struct Signals {
     actions: [Action; LAST as usize + 1],
-    /// Signals of the process that no thread has taken yet, and what they say.
-    pending: u64,
-    infos: [Info; LAST as usize + 1],
     /// What the host was last told to hold back: what every thread blocks.
     held: u64,
+    /// What the program has made signalfds for.
+    watched: u64,
 }
 
 static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
@@ -149,10 +107,29 @@ static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
         restorer: 0,
         mask: 0,
     }; LAST as usize + 1],
-    pending: 0,
-    infos: [Info::NONE; LAST as usize + 1],
     held: 0,
+    watched: 0,
 });
+
+/// Signals of the process that no thread has taken yet.
+static PENDING: Pending = Pending::new();
+
+/// Whether signals have come of which other threads than the running one may have to be told.
+static NEWS: AtomicBool = AtomicBool::new(false);
+
+/// Tells those threads, if there is something to tell.
+#[inline]
+pub fn spread() {
+    if NEWS.load(Ordering::Relaxed) {
+        NEWS.store(false, Ordering::Relaxed);
+        scheduler::interrupt();
+    }
+}
+
+/// The running thread takes no more signals: others may have to.
+pub fn leave_to_others() {
+    NEWS.store(true, Ordering::Relaxed);
+}
 
 /// rt_sigaction(2) for one signal; returns the old action.
 pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> {
@@ -184,11 +161,13 @@ pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> 
 /// A signal that is ignored from now on is no longer pending either (sigaction(2), POSIX).
 fn forget(signal: Signal) {
     collect();
-    SIGNALS.lock().pending &= !signal.bit();
+    for info in PENDING.drop_all(signal.bit()) {
+        timers::dropped(&info);
+    }
     scheduler::fold((), |(), thread| {
-        thread
-            .pending_signals
-            .fetch_and(!signal.bit(), Ordering::Relaxed);
+        for info in thread.pending_signals.drop_all(signal.bit()) {
+            timers::dropped(&info);
+        }
     });
 }
 
@@ -200,23 +179,61 @@ pub fn set_blocked(set: u64) {
     hold();
 }
 
-/// Has the host hold back what all threads block and nobody here wants to know of.
+/// Has the host hold back what all threads block and nobody here wants to know of: what has no
+/// handler, or what a signalfd shall tell of.
 fn hold() {
+    let (held, before) = to_hold();
+    if held != before {
+        tell_held(held);
+    }
+}
+
+fn tell_held(held: u64) {
+    Owned::take().call_here(machine::BLOCK, &[held, 0, 0, 0, 0, 0]);
+}
+
+/// What the host shall hold back, and what it was told last.
+fn to_hold() -> (u64, u64) {
     let blocked = scheduler::fold(u64::MAX, |all, thread| {
         let awaited = thread.awaited_signals.load(Ordering::Relaxed);
         all & thread.blocked_signals.load(Ordering::Relaxed) & !awaited
     });
-    let (held, before) = {
-        let mut signals = SIGNALS.lock();
-        let numbers = (1..=LAST).map(Signal);
-        let handled = numbers.filter(|signal| signals.actions[signal.0 as usize].is_handler());
-        let handled = handled.fold(0, |set, signal| set | signal.bit());
-        let held = blocked & !handled;
-        (held, core::mem::replace(&mut signals.held, held))
-    };
-    if held != before {
-        Owned::take().call_here(machine::BLOCK, &[held, 0, 0, 0, 0, 0]);
+    let mut signals = SIGNALS.lock();
+    let numbers = (1..=LAST).map(Signal);
+    let handled = numbers.filter(|signal| signals.actions[signal.0 as usize].is_handler());
+    let handled = handled.fold(0, |set, signal| set | signal.bit());
+    let held = blocked & (!handled | signals.watched);
+    (held, core::mem::replace(&mut signals.held, held))
+}
+
+/// A signalfd tells of these from now on (signalfd(2)). It is the host's, so what it shall tell of has
+/// to wait there while all threads block it.
+pub fn watch(set: u64) {
+    collect();
+    SIGNALS.lock().watched |= set & !UNBLOCKABLE;
+    hold();
+    let held = SIGNALS.lock().held;
+    let mut waiting = PENDING.drop_all(set & held);
+    waiting.extend(current().pending_signals.drop_all(set & held));
+    for info in waiting {
+        timers::dropped(&info);
+        let _ = queue_at_host(&info);
     }
+}
+
+/// Whether a blocked signal waits in the host, for a signalfd.
+fn is_watched(signal: Signal) -> bool {
+    let signals = SIGNALS.lock();
+    signals.watched & signals.held & signal.bit() != 0
+}
+
+fn queue_at_host(info: &Info) -> Result<u64, Errno> {
+    let slot = Owned::take();
+    let offset = pinion_abi::channel::DATA as u64;
+    // SAFETY: the slot is ours, and its data have room for the words.
+    unsafe { ((slot.address() + offset) as *mut [u32; INFO_WORDS]).write(info.words) };
+    let args = [u64::from(info.signal().0), offset, 0, 0, 0, 0];
+    channel::result(slot.call_here(machine::SIGNAL, &args))
 }
 
 /// The running thread waits for these, which it mostly blocks; 0: it does so no more.
@@ -240,85 +257,113 @@ pub fn set_awaited(set: u64) {
     hold();
 }
 
-/// Takes over what the monitor noted.
-fn collect() {
-    let came = channel::take_signals();
-    if came == 0 {
-        return;
+/// Takes over what the monitor noted: mostly nothing, at each system call's end.
+#[inline]
+pub fn collect() {
+    if channel::has_notes() {
+        take_over();
     }
-    let mut signals = SIGNALS.lock();
-    for number in (1..=LAST).filter(|number| came & Signal(*number).bit() != 0) {
-        let origin = channel::origin(number);
-        signals.infos[number as usize] = Info {
-            signal: Signal(number),
-            code: origin.code.load(Ordering::Relaxed) as i32,
-            sender: [
-                origin.process.load(Ordering::Relaxed),
-                origin.user.load(Ordering::Relaxed),
-            ],
-            status: origin.status.load(Ordering::Relaxed),
-            value: origin.value.load(Ordering::Relaxed),
-        };
-    }
-    signals.pending |= came;
 }
 
-/// A child of fork(2) has none of its parent's.
+#[cold]
+fn take_over() {
+    NEWS.store(true, Ordering::Relaxed);
+    while let Some(words) = channel::take_note() {
+        let info = Info { words, timer: None };
+        let signal = info.signal();
+        if signal.0 == TIMER as u32 && info.code() == info::SI_TIMER {
+            // `si_tid` and `si_overrun`.
+            timers::expired(words[4], words[5]);
+        } else if info::is_signal(signal.0) {
+            // Beyond the limit it is lost: the sender is not there to be told.
+            let _ = PENDING.post(info);
+        }
+    }
+    let overflow = channel::take_overflow();
+    for number in (1..=LAST).filter(|number| overflow & Signal(*number).bit() != 0) {
+        let _ = PENDING.post(Info::new(Signal(number), info::SI_USER));
+    }
+    if vcpus::index() == 0 && channel::take_closed() {
+        let held = SIGNALS.lock().held;
+        tell_held(held);
+    }
+}
+
+/// A child of fork(2) has none of its parent's, and no timers.
 pub fn forget_pending() {
-    SIGNALS.lock().pending = 0;
-    current().pending_signals.store(0, Ordering::Relaxed);
+    timers::forget();
+    PENDING.drop_all(!0);
+    current().pending_signals.drop_all(!0);
 }
 
 /// Everything that waits for the thread or the process.
 pub fn pending(thread: &Thread) -> u64 {
     collect();
-    SIGNALS.lock().pending | thread.pending_signals.load(Ordering::Relaxed)
-}
-
-/// Whether signals wait for a thread of the process to take them.
-pub fn have_come() -> bool {
-    channel::has_signals() || SIGNALS.lock().pending != 0
+    PENDING.set() | thread.pending_signals.set()
 }
 
 /// Whether a signal would interrupt the thread.
 pub fn interrupts(thread: &Thread) -> bool {
+    collect();
+    wants(thread, PENDING.set() | thread.pending_signals.set())
+}
+
+/// The same of the signals that were sent to it alone.
+pub fn is_for(thread: &Thread) -> bool {
+    wants(thread, thread.pending_signals.set())
+}
+
+/// The same of those of the process.
+pub fn may_take(thread: &Thread) -> bool {
+    wants(thread, PENDING.set())
+}
+
+fn wants(thread: &Thread, set: u64) -> bool {
     let blocked = thread.blocked_signals.load(Ordering::Relaxed);
     let awaited = thread.awaited_signals.load(Ordering::Relaxed);
-    pending(thread) & (!blocked | awaited) != 0
+    set & (!blocked | awaited) != 0
 }
 
 /// Takes the first signal of the set that waits for the running thread.
 pub fn take(set: u64) -> Option<Info> {
-    let thread = current();
     collect();
-    let own = thread.pending_signals.load(Ordering::Relaxed) & set;
-    if own != 0 {
-        let signal = Signal(own.trailing_zeros() + 1);
-        thread
-            .pending_signals
-            .fetch_and(!signal.bit(), Ordering::Relaxed);
-        return Some(Info::own(signal, SI_TKILL));
-    }
-    let mut signals = SIGNALS.lock();
-    let shared = signals.pending & set;
-    if shared == 0 {
-        return None;
-    }
-    let signal = Signal(shared.trailing_zeros() + 1);
-    signals.pending &= !signal.bit();
-    Some(signals.infos[signal.0 as usize])
+    let own = current().pending_signals.take(set);
+    let mut info = own.or_else(|| PENDING.take(set))?;
+    timers::taken(&mut info);
+    Some(info)
 }
 
-/// Sends a signal to a thread (tgkill(2)).
-pub fn send_to_thread(thread: &Thread, signal: Signal) -> Result<u64, Errno> {
+/// Has a signal wait for a thread, or for all of them, or in the host for a signalfd.
+fn post(info: Info, thread: Option<&Thread>) -> Result<(), Errno> {
+    if is_watched(info.signal()) {
+        queue_at_host(&info)?;
+        timers::dropped(&info);
+        return Ok(());
+    }
+    match thread {
+        Some(thread) => thread.pending_signals.post(info),
+        None => PENDING.post(info),
+    }
+}
+
+/// Sends a signal of the process's own, to a thread or to all of them.
+pub fn send(info: Info, thread: Option<&Thread>) -> Result<u64, Errno> {
+    let signal = info.signal();
     let action = SIGNALS.lock().actions[signal.0 as usize];
-    let blocked = thread.blocked_signals.load(Ordering::Relaxed) & signal.bit() != 0;
+    let holds_back = |thread: &Thread| {
+        let blocked = thread.blocked_signals.load(Ordering::Relaxed);
+        (blocked | thread.awaited_signals.load(Ordering::Relaxed)) & signal.bit() != 0
+    };
+    let blocked = match thread {
+        Some(thread) => holds_back(thread),
+        None => scheduler::fold(true, |all, thread| all && holds_back(thread)),
+    };
     if action.is_handler() || blocked {
-        thread
-            .pending_signals
-            .fetch_or(signal.bit(), Ordering::Relaxed);
+        post(info, thread)?;
         scheduler::interrupt();
-        scheduler::kick(thread);
+        return Ok(0);
+    }
+    if action.ignores(signal) {
         return Ok(0);
     }
     send_by_host(signal)
@@ -337,11 +382,12 @@ pub fn deliver(frame: &mut Frame, restart: Restart) {
     let thread = current();
     let mut restart = restart;
     while let Some(info) = take(!thread.blocked_signals.load(Ordering::Relaxed)) {
-        let action = SIGNALS.lock().actions[info.signal.0 as usize];
+        let signal = info.signal();
+        let action = SIGNALS.lock().actions[signal.0 as usize];
         match action.handler {
-            _ if action.ignores(info.signal) => continue,
+            _ if action.ignores(signal) => continue,
             DEFAULT => {
-                let _ = send_by_host(info.signal);
+                let _ = send_by_host(signal);
                 continue;
             }
             _ => {}
@@ -388,11 +434,11 @@ fn start_handler(frame: &mut Frame, info: &Info, action: &Action) {
     }
     let mut now = blocked | action.mask;
     if action.flags & frame::SA_NODEFER == 0 {
-        now |= info.signal.bit();
+        now |= info.signal().bit();
     }
     set_blocked(now);
     if action.flags & frame::SA_RESETHAND != 0 {
-        let _ = set_action(info.signal.0, Some(Action::default()));
+        let _ = set_action(info.signal().0, Some(Action::default()));
     }
 }
 

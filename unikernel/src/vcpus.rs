@@ -178,7 +178,9 @@ fn fill_tables(vcpu: usize) -> Option<()> {
         let bytes = physical::OTHER_TABLES * PAGE;
         write_bytes((PHYSICAL + root) as *mut u8, 0, bytes as usize);
         for index in (0..512).filter(|index| *index != per_cpu_entry()) {
-            let entry = ((PHYSICAL + first) as *const u64).add(index).read_volatile();
+            let entry = ((PHYSICAL + first) as *const u64)
+                .add(index)
+                .read_volatile();
             ((PHYSICAL + root) as *mut u64).add(index).write(entry);
         }
     }
@@ -186,7 +188,7 @@ fn fill_tables(vcpu: usize) -> Option<()> {
     for page in 0..physical::PER_CPU_BYTES / PAGE {
         let at = page * PAGE;
         let leaf = table::make(&mut tables, root, PER_CPU + at, PAGE)?;
-        leaf.set(physical::area(vcpu) + at | table::KERNEL_DATA);
+        leaf.set((physical::area(vcpu) + at) | table::KERNEL_DATA);
     }
     Some(())
 }

@@ -8,16 +8,17 @@ coproc { read -r line; echo "got $line"; }
 echo hello >&"${COPROC[1]}"
 read -r answer <&"${COPROC[0]}"
 echo "$answer"
+wait "$COPROC_PID"
 tr a-z A-Z <<<shout
 set -m
 sleep 30 &
 jobs -r | sed 's/ *$//'
-kill -STOP %1
+kill -STOP %%
 sleep 0.2
 jobs -s | sed 's/ *$//'
-kill -CONT %1
-kill %1
-wait %1
+kill -CONT %%
+kill %%
+wait %%
 echo "$?"
 set +m
 set -o pipefail
@@ -30,10 +31,11 @@ echo "${#lines[@]} ${lines[4]}"
 printf -v text '%05.1f' 3.14159
 echo "$text ${text/./,} ${#text}"
 [[ abc =~ ^a(.)c$ ]] && echo "${BASH_REMATCH[1]}"
-trap 'echo "child ended"' CHLD
+trap 'ended=1' CHLD
 (exit 0) &
 wait
 trap - CHLD
+echo "child ended: $ended"
 echo $((2**40)) $((0x1f)) $((RANDOM >= 0))
 exec {fd}>/tmp/file && echo data >&"$fd" && cat /tmp/file
 shopt -s extglob globstar

@@ -17,7 +17,7 @@ const worker = (n) => new Promise((ok, no) => { const w = new Worker(`const {par
   show('fork', await new Promise((ok) => { const c = fork('/tmp/child.js'); c.on('message', ok); c.send([1, 2, 3]); }));
   const server = http.createServer((q, r) => { const b = []; q.on('data', (d) => b.push(d)); q.on('end', () => r.end(Buffer.concat(b).toString().toUpperCase())); });
   await new Promise((ok) => server.listen(0, '127.0.0.1', ok));
-  const ask = (text) => new Promise((ok, no) => { const q = http.request({ port: server.address().port, method: 'POST' }, (r) => { let s = ''; r.on('data', (d) => (s += d)); r.on('end', () => ok(s)); }); q.on('error', no); q.end(text); });
+  const ask = (text) => new Promise((ok, no) => { const q = http.request({ host: '127.0.0.1', port: server.address().port, method: 'POST' }, (r) => { let s = ''; r.on('data', (d) => (s += d)); r.on('end', () => ok(s)); }); q.on('error', no); q.end(text); });
   show('http', (await Promise.all(Array.from({ length: 50 }, (_, i) => ask('text ' + i)))).slice(-2));
   server.close();
   show('scrypt', crypto.scryptSync('secret', 'salt', 32).toString('hex'));
@@ -27,7 +27,7 @@ const worker = (n) => new Promise((ok, no) => { const w = new Worker(`const {par
   fs.mkdirSync('/tmp/d/e', { recursive: true }); for (let i = 0; i < 100; i++) fs.writeFileSync(`/tmp/d/e/${i}`, String(i)); show('files', fs.readdirSync('/tmp/d/e').length);
   await new Promise((ok) => { const w = fs.watch('/tmp/d', (e, f) => { show('watch', [e, f]); w.close(); ok(); }); fs.writeFileSync('/tmp/d/new', ''); });
   show('promises', (await fs.promises.readFile('/etc/debian_version', 'utf8')).length > 0);
-  show('signal', await new Promise((ok) => { process.on('SIGUSR2', () => ok('USR2')); process.kill(process.pid, 'SIGUSR2'); }));
+  show('signal', await new Promise((ok) => { const t = setTimeout(ok, 5000); process.on('SIGUSR2', () => { clearTimeout(t); ok('USR2'); }); process.kill(process.pid, 'SIGUSR2'); }));
   show('cpus', os.cpus().length > 0);
   const s = net.createServer((c) => c.pipe(c)); await new Promise((ok) => s.listen('/tmp/sock', ok));
   show('unix', await new Promise((ok) => { const c = net.connect('/tmp/sock', () => c.end('echo')); let t = ''; c.on('data', (d) => (t += d)); c.on('close', () => ok(t)); })); s.close();

@@ -8,7 +8,7 @@ start() { pg_ctl -s -w -l server.log -o "-k /tmp/pg -c listen_addresses= -c max_
 start && createdb b && pgbench -q -i -s 2 b 2>&1 | grep -c done
 pgbench -n -c 4 -j 2 -t 100 b 2>/dev/null | grep -E 'actually processed|failed'
 psql -Atc 'select count(*) from pgbench_accounts; select sum(x) from generate_series(1, 100000) x; create table t as select x, md5(x::text) m from generate_series(1, 20000) x; create index on t(m); select count(*) from t where m like $$a%$$; select pg_backend_pid() > 0' b
-kill -9 "$(head -n 1 data/postmaster.pid)"; sleep 1; rm -f data/postmaster.pid; start && psql -Atc 'select count(*) from t' b
+kill -9 "$(head -n 1 data/postmaster.pid)"; sleep 1; rm -f data/postmaster.pid .s.PGSQL*; start && psql -Atc 'select count(*) from t' b
 pg_dump b | grep -c '^COPY' && pg_ctl -s -m fast stop && echo stopped
 END
 exec su postgres -s /bin/sh -c 'sh /tmp/pg.sh'

@@ -5,14 +5,16 @@
 //! - `guest`: the kernel, by the handler of that name in `unikernel/src/syscalls`;
 //! - `host`: the monitor, on the container's behalf. The kernel turns each argument as its [`Arg`]
 //!   says; the monitor checks each by the same word and makes the call;
+//! - `either`: the kernel's handler of that name, which passes on what it cannot answer alone, as a
+//!   `host` row says;
 //! - `refused`: nobody, with this error and for this reason. ENOSYS is counted as missing.
 //!
 //! A number without a row is ENOSYS and counted.
 
-mod commands;
+pub mod commands;
 pub mod machine;
 
-pub use commands::{fcntl, ioctl};
+pub use commands::{control, fcntl, ioctl};
 
 use crate::errno::Errno;
 
@@ -58,6 +60,19 @@ pub enum Arg {
     Ioctl,
     /// The third argument of fcntl(2): as [`fcntl`] says of the second.
     Fcntl,
+    /// A System V message that the call reads: its type, 8 bytes, and as many bytes as the argument of
+    /// that index says.
+    InMessage(u8),
+    /// ... that it writes: as many bytes of it as the call returns.
+    OutMessage(u8),
+    /// The last argument of shmctl(2), semctl(2), msgctl(2): as [`control`] says of the command before
+    /// it.
+    Shmctl,
+    Semctl,
+    Msgctl,
+    /// A struct file_handle (name_to_handle_at(2)) with room for as many bytes as its first word says,
+    /// [`HANDLE_BYTES`] at most. It is written even if the call fails.
+    FileHandle,
 }
 
 /// How a host call may wait.
@@ -76,6 +91,8 @@ pub enum Wait {
 pub enum Way {
     Guest,
     Host(Wait, &'static [Arg]),
+    /// The kernel, or the monitor for it.
+    Either(Wait, &'static [Arg]),
     Refused(Errno, &'static str),
 }
 
@@ -88,6 +105,10 @@ pub struct Call {
 
 /// The most bytes that one `In`, `Out`, `InLen` or `OutLen` argument carries.
 pub const MAX_DATA: u32 = 16 << 10;
+/// Bytes before a System V message, and before a file handle.
+pub const HEAD_BYTES: u32 = 8;
+/// Linux's MAX_HANDLE_SZ.
+pub const HANDLE_BYTES: u32 = 128;
 /// Linux's PATH_MAX, the final zero byte included.
 pub const PATH_MAX: u32 = 4096;
 
@@ -119,11 +140,15 @@ macro_rules! for_each_call {
             20 writev (host Maybe [Fd VectorIn(2) Int])
             21 access (host Never [Path Int])
             22 pipe (host Never [Out(8)])
+            23 select (host Always [Int InOut(128) InOut(128) InOut(128) InOut(16)])
             24 sched_yield (guest)
             25 mremap (guest)
             26 msync (guest)
             27 mincore (guest)
             28 madvise (guest)
+            29 shmget (host Never [Int Int Int])
+            30 shmat (guest)
+            31 shmctl (host Never [Int Int Shmctl])
             32 dup (host Never [Fd])
             33 dup2 (host Never [Fd Int])
             34 pause (guest)
@@ -141,12 +166,21 @@ macro_rules! for_each_call {
             61 wait4 (host Always [Int Out(4) Int Out(144)])
             62 kill (host Always [Int Int])
             63 uname (host Never [Out(390)])
+            64 semget (host Never [Int Int Int])
+            65 semop (host Always [Int InItems(6, 2) Int])
+            66 semctl (host Never [Int Int Int Semctl])
+            67 shmdt (guest)
+            68 msgget (host Never [Int Int])
+            69 msgsnd (host Always [Int InMessage(2) Int Int])
+            70 msgrcv (host Always [Int OutMessage(2) Int Int Int])
+            71 msgctl (host Never [Int Int Msgctl])
             72 fcntl (host Maybe [Fd Int Fcntl])
             73 flock (host Always [Fd Int])
             74 fsync (host Never [Fd])
             75 fdatasync (host Never [Fd])
             76 truncate (host Never [Path Int])
             77 ftruncate (host Never [Fd Int])
+            78 getdents (host Never [Fd OutLen(2) Int])
             79 getcwd (host Never [OutLen(1) Int])
             80 chdir (host Never [Path])
             81 fchdir (host Never [Fd])
@@ -171,6 +205,7 @@ macro_rules! for_each_call {
             100 times (host Never [Out(32)])
             101 ptrace (refused EPERM "a monitor is not to be traced by its guests")
             102 getuid (host Never [])
+            103 syslog (refused EPERM "the host's log is not the container's")
             104 getgid (host Never [])
             105 setuid (host Never [Int])
             106 setgid (host Never [Int])
@@ -196,26 +231,63 @@ macro_rules! for_each_call {
             126 capset (host Never [In(8) In(24)])
             127 rt_sigpending (guest)
             128 rt_sigtimedwait (guest)
+            129 rt_sigqueueinfo (either Never [Int Int In(128)])
             130 rt_sigsuspend (guest)
             131 sigaltstack (guest)
             132 utime (host Never [Path In(16)])
             133 mknod (host Never [Path Int Int])
+            134 uselib (refused ENOSYS "Linux has no libraries of that kind any more")
             135 personality (guest)
+            136 ustat (host Never [Int Out(32)])
             137 statfs (host Never [Path Out(120)])
             138 fstatfs (host Never [Fd Out(120)])
+            139 sysfs (refused ENOSYS "obsolete: /proc/filesystems tells it")
             140 getpriority (host Never [Int Int])
             141 setpriority (host Never [Int Int Int])
+            142 sched_setparam (host Never [Int In(4)])
+            143 sched_getparam (host Never [Int Out(4)])
+            144 sched_setscheduler (host Never [Int Int In(4)])
+            145 sched_getscheduler (host Never [Int])
+            146 sched_get_priority_max (host Never [Int])
+            147 sched_get_priority_min (host Never [Int])
+            148 sched_rr_get_interval (host Never [Int Out(16)])
             149 mlock (guest)
             150 munlock (guest)
             151 mlockall (guest)
             152 munlockall (guest)
+            153 vhangup (refused EPERM "it takes CAP_SYS_TTY_CONFIG over the host")
+            154 modify_ldt (refused ENOSYS "the processor's tables are the kernel's own")
+            155 pivot_root (refused EPERM "mounts are made by config.json alone")
+            156 _sysctl (refused ENOSYS "Linux has none any more: /proc/sys is there")
             157 prctl (guest)
             158 arch_prctl (guest)
+            159 adjtimex (host Never [InOut(208)])
             160 setrlimit (guest)
             161 chroot (host Never [Path])
             162 sync (host Never [])
+            163 acct (refused EPERM "the host's accounting is not the container's")
+            164 settimeofday (host Never [In(16) In(8)])
+            165 mount (refused EPERM "mounts are made by config.json alone")
+            166 umount2 (refused EPERM "mounts are made by config.json alone")
+            167 swapon (refused EPERM "the host's swap is not the container's")
+            168 swapoff (refused EPERM "the host's swap is not the container's")
+            169 reboot (refused EPERM "the host is not the container's")
             170 sethostname (host Never [InLen(1) Int])
             171 setdomainname (host Never [InLen(1) Int])
+            172 iopl (refused EPERM "there are no devices behind ports")
+            173 ioperm (refused EPERM "there are no devices behind ports")
+            174 create_module (refused ENOSYS "Linux has none any more")
+            175 init_module (refused EPERM "the host's modules are not the container's")
+            176 delete_module (refused EPERM "the host's modules are not the container's")
+            177 get_kernel_syms (refused ENOSYS "Linux has none any more")
+            178 query_module (refused ENOSYS "Linux has none any more")
+            179 quotactl (refused EPERM "the host's quotas are not the container's")
+            180 nfsservctl (refused ENOSYS "Linux has none any more")
+            181 getpmsg (refused ENOSYS "Linux never had it")
+            182 putpmsg (refused ENOSYS "Linux never had it")
+            183 afs_syscall (refused ENOSYS "Linux never had it")
+            184 tuxcall (refused ENOSYS "Linux never had it")
+            185 security (refused ENOSYS "Linux never had it")
             186 gettid (guest)
             187 readahead (host Never [Fd Int Int])
             188 setxattr (host Never [Path Path InLen(3) Int Int])
@@ -235,10 +307,29 @@ macro_rules! for_each_call {
             202 futex (guest)
             203 sched_setaffinity (host Always [Int Int InLen(1)])
             204 sched_getaffinity (host Always [Int Int OutLen(1)])
+            205 set_thread_area (refused ENOSYS "Linux has none for 64-bit programs")
+            206 io_setup (refused ENOSYS "its ring would lie in the monitor")
+            207 io_destroy (refused ENOSYS "see io_setup")
+            208 io_getevents (refused ENOSYS "see io_setup")
+            209 io_submit (refused ENOSYS "see io_setup")
+            210 io_cancel (refused ENOSYS "see io_setup")
+            211 get_thread_area (refused ENOSYS "Linux has none for 64-bit programs")
+            212 lookup_dcookie (refused ENOSYS "Linux has none any more")
             213 epoll_create (host Never [Int])
+            214 epoll_ctl_old (refused ENOSYS "Linux never had it")
+            215 epoll_wait_old (refused ENOSYS "Linux never had it")
+            216 remap_file_pages (refused ENOSYS "mmap(2) does it")
             217 getdents64 (host Never [Fd OutLen(2) Int])
             218 set_tid_address (guest)
+            219 restart_syscall (refused ENOSYS "interrupted calls are made again")
+            220 semtimedop (host Always [Int InItems(6, 2) Int In(16)])
             221 fadvise64 (host Never [Fd Int Int Int])
+            222 timer_create (guest)
+            223 timer_settime (host Never [Int Int In(32) Out(32)])
+            224 timer_gettime (host Never [Int Out(32)])
+            225 timer_getoverrun (guest)
+            226 timer_delete (guest)
+            227 clock_settime (host Never [Int In(16)])
             228 clock_gettime (guest)
             229 clock_getres (guest)
             230 clock_nanosleep (guest)
@@ -247,7 +338,27 @@ macro_rules! for_each_call {
             233 epoll_ctl (host Never [Fd Int Fd In(12)])
             234 tgkill (guest)
             235 utimes (host Never [Path In(32)])
+            236 vserver (refused ENOSYS "Linux never had it")
+            237 mbind (refused ENOSYS "a microVM has one memory node")
+            238 set_mempolicy (refused ENOSYS "a microVM has one memory node")
+            239 get_mempolicy (refused ENOSYS "a microVM has one memory node")
+            240 mq_open (host Never [Path Int Int In(64)])
+            241 mq_unlink (host Never [Path])
+            242 mq_timedsend (host Always [Fd InLen(2) Int Int In(16)])
+            243 mq_timedreceive (host Always [Fd OutLen(2) Int Out(4) In(16)])
+            244 mq_notify (host Never [Fd In(64)])
+            245 mq_getsetattr (host Never [Fd In(64) Out(64)])
+            246 kexec_load (refused EPERM "the host's kernel is not the container's")
             247 waitid (host Always [Int Int Out(128) Int Out(144)])
+            248 add_key (refused ENOSYS "the host's keyrings are not the container's")
+            249 request_key (refused ENOSYS "the host's keyrings are not the container's")
+            250 keyctl (refused ENOSYS "the host's keyrings are not the container's")
+            251 ioprio_set (host Never [Int Int Int])
+            252 ioprio_get (host Never [Int Int])
+            253 inotify_init (host Never [])
+            254 inotify_add_watch (host Never [Fd Path Int])
+            255 inotify_rm_watch (host Never [Fd Int])
+            256 migrate_pages (refused ENOSYS "a microVM has one memory node")
             257 openat (host Maybe [DirFd Path Int Int])
             258 mkdirat (host Never [DirFd Path Int])
             259 mknodat (host Never [DirFd Path Int Int])
@@ -261,44 +372,103 @@ macro_rules! for_each_call {
             267 readlinkat (host Never [DirFd Path OutLen(3) Int])
             268 fchmodat (host Never [DirFd Path Int])
             269 faccessat (host Never [DirFd Path Int])
-            270 pselect6 (host Always [Int InOut(128) InOut(128) InOut(128) InOut(16) Int])
-            271 ppoll (host Always [InOutItems(8, 1) Int InOut(16) Int Int])
+            270 pselect6 (either Always [Int InOut(128) InOut(128) InOut(128) InOut(16) Int])
+            271 ppoll (either Always [InOutItems(8, 1) Int InOut(16) Int Int])
+            272 unshare (refused EPERM "namespaces are made by config.json alone")
             273 set_robust_list (guest)
             274 get_robust_list (guest)
+            275 splice (host Always [Fd InOut(8) Fd InOut(8) Int Int])
+            276 tee (host Always [Fd Fd Int Int])
             277 sync_file_range (host Never [Fd Int Int Int])
+            278 vmsplice (host Always [Fd VectorIn(2) Int Int])
+            279 move_pages (refused ENOSYS "a microVM has one memory node")
             280 utimensat (host Never [DirFd Path In(32) Int])
-            281 epoll_pwait (host Always [Fd OutItems(12, 2) Int Int Int Int])
+            281 epoll_pwait (either Always [Fd OutItems(12, 2) Int Int Int Int])
+            282 signalfd (either Never [Int In(8) Int])
             283 timerfd_create (host Never [Int Int])
+            284 eventfd (host Never [Int])
             285 fallocate (host Never [Fd Int Int Int])
             286 timerfd_settime (host Never [Fd Int In(32) Out(32)])
             287 timerfd_gettime (host Never [Fd Out(32)])
+            289 signalfd4 (either Never [Int In(8) Int Int])
             290 eventfd2 (host Never [Int Int])
             291 epoll_create1 (host Never [Int])
             292 dup3 (host Never [Fd Int Int])
             293 pipe2 (host Never [Out(8) Int])
+            294 inotify_init1 (host Never [Int])
             295 preadv (host Never [Fd VectorOut(2) Int Int Int])
             296 pwritev (host Never [Fd VectorIn(2) Int Int Int])
+            297 rt_tgsigqueueinfo (either Never [Int Int Int In(128)])
+            298 perf_event_open (refused EPERM "it would measure the host")
+            300 fanotify_init (refused EPERM "it takes CAP_SYS_ADMIN over the host's files")
+            301 fanotify_mark (refused EPERM "see fanotify_init")
             302 prlimit64 (guest)
+            303 name_to_handle_at (host Never [DirFd Path FileHandle InOut(4) Int])
+            304 open_by_handle_at (refused EPERM "it would open any file of the host's file system")
+            305 clock_adjtime (host Never [Int InOut(208)])
             306 syncfs (host Never [Fd])
+            308 setns (refused EPERM "namespaces are joined by config.json alone")
             309 getcpu (guest)
             310 process_vm_readv (refused EPERM "it would read a monitor")
             311 process_vm_writev (refused EPERM "it would write a monitor")
+            312 kcmp (refused EPERM "it would compare monitors")
+            313 finit_module (refused EPERM "the host's modules are not the container's")
+            314 sched_setattr (host Never [Int In(48) Int])
+            315 sched_getattr (host Never [Int Out(48) Int Int])
             316 renameat2 (host Never [DirFd Path DirFd Path Int])
+            317 seccomp (refused ENOSYS "filters of the program's own are not supported yet")
             318 getrandom (host Never [BufferOut(1) Int Int])
             319 memfd_create (host Never [Path Int])
+            320 kexec_file_load (refused EPERM "the host's kernel is not the container's")
+            321 bpf (refused EPERM "its programs would run in the host")
             322 execveat (refused ENOSYS "processes are not supported yet")
+            323 userfaultfd (refused EPERM "its faults are the kernel's own")
             324 membarrier (guest)
+            325 mlock2 (guest)
             326 copy_file_range (host Never [Fd InOut(8) Fd InOut(8) Int Int])
             327 preadv2 (host Maybe [Fd VectorOut(2) Int Int Int Int])
             328 pwritev2 (host Maybe [Fd VectorIn(2) Int Int Int Int])
+            329 pkey_mprotect (guest)
+            330 pkey_alloc (refused ENOSPC "there are no protection keys")
+            331 pkey_free (refused EINVAL "there are no protection keys")
             332 statx (host Never [DirFd Path Int Int Out(256)])
+            333 io_pgetevents (refused ENOSYS "see io_setup")
             334 rseq (refused ENOSYS "critical sections that were preempted are not restarted yet")
+            424 pidfd_send_signal (refused ENOSYS "processes are not held by descriptors yet")
             425 io_uring_setup (refused ENOSYS "its rings would be a second way to the host")
+            426 io_uring_enter (refused ENOSYS "see io_uring_setup")
+            427 io_uring_register (refused ENOSYS "see io_uring_setup")
+            428 open_tree (refused EPERM "mounts are made by config.json alone")
+            429 move_mount (refused EPERM "mounts are made by config.json alone")
+            430 fsopen (refused EPERM "mounts are made by config.json alone")
+            431 fsconfig (refused EPERM "mounts are made by config.json alone")
+            432 fsmount (refused EPERM "mounts are made by config.json alone")
+            433 fspick (refused EPERM "mounts are made by config.json alone")
+            434 pidfd_open (refused ENOSYS "processes are not held by descriptors yet")
             435 clone3 (guest)
             436 close_range (host Never [Int Int Int])
             437 openat2 (host Maybe [DirFd Path InLen(3) Int])
+            438 pidfd_getfd (refused EPERM "it would take a monitor's descriptors")
             439 faccessat2 (host Never [DirFd Path Int Int])
+            440 process_madvise (refused EPERM "it would advise a monitor")
+            441 epoll_pwait2 (either Always [Fd OutItems(12, 2) Int In(16) Int Int])
+            442 mount_setattr (refused EPERM "mounts are made by config.json alone")
+            443 quotactl_fd (refused EPERM "the host's quotas are not the container's")
+            444 landlock_create_ruleset (refused ENOSYS "rules of the program's own are not supported yet")
+            445 landlock_add_rule (refused ENOSYS "see landlock_create_ruleset")
+            446 landlock_restrict_self (refused ENOSYS "see landlock_create_ruleset")
+            447 memfd_secret (refused ENOSYS "the monitor could not map it")
+            448 process_mrelease (refused ENOSYS "it would release a monitor")
+            450 set_mempolicy_home_node (refused ENOSYS "a microVM has one memory node")
+            451 cachestat (host Never [Fd In(16) Out(40) Int])
             452 fchmodat2 (host Never [DirFd Path Int Int])
+            453 map_shadow_stack (refused EOPNOTSUPP "shadow stacks need the host's kernel")
+            457 statmount (refused ENOSYS "the mounts are the monitor's: /proc/self/mountinfo tells of them")
+            458 listmount (refused ENOSYS "see statmount")
+            459 lsm_get_self_attr (refused ENOSYS "the label is the monitor's")
+            460 lsm_set_self_attr (refused ENOSYS "see lsm_get_self_attr")
+            461 lsm_list_modules (refused ENOSYS "see lsm_get_self_attr")
+            462 mseal (refused ENOSYS "mappings cannot be sealed yet")
         }
     };
 }
@@ -309,6 +479,9 @@ macro_rules! way {
     };
     (refused $errno:ident $why:literal) => {
         Way::Refused(Errno::$errno, $why)
+    };
+    (either $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
+        Way::Either(Wait::$wait, &[$(Arg::$arg $(($($parameter),*))?),*])
     };
     (host $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
         Way::Host(Wait::$wait, &[$(Arg::$arg $(($($parameter),*))?),*])
@@ -350,6 +523,16 @@ static POSITIONS: [u16; NUMBERS] = {
     positions
 };
 
+impl Call {
+    /// How the monitor makes the call, if it ever does.
+    pub fn host(&self) -> Option<(Wait, &'static [Arg])> {
+        match self.way {
+            Way::Host(wait, kinds) | Way::Either(wait, kinds) => Some((wait, kinds)),
+            Way::Guest | Way::Refused(..) => None,
+        }
+    }
+}
+
 /// The row of a number.
 pub fn find(number: u64) -> Option<&'static Call> {
     let position = *POSITIONS.get(usize::try_from(number).ok()?)?;
@@ -367,7 +550,7 @@ mod tests {
         }
         for call in CALLS {
             assert_eq!(find(u64::from(call.number)), Some(call));
-            if let Way::Host(_, args) = call.way {
+            if let Some((_, args)) = call.host() {
                 assert!(args.len() <= 6, "{}", call.name);
             }
         }

@@ -41,12 +41,19 @@ pub struct Header {
     _pad2: [u32; 12],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
-    /// A bit for each signal that came and that the program handles. The monitor sets bits, the
-    /// guest takes them.
-    pub signals: AtomicU64,
-    /// Where each came from, by number - 1; the last one of a number counts. Written by the
-    /// monitor.
-    pub origins: [Origin; 64],
+    /// How many signals the monitor noted so far for the kernel, and how many of them the kernel took,
+    /// modulo 2^32. The former is the monitor's, the latter the guest's.
+    pub noted: AtomicU32,
+    pub taken: AtomicU32,
+    /// Not 0: the monitor found no more room, and blocks all signals until the kernel asks anew
+    /// ([`crate::calls::machine::BLOCK`]). Written by both.
+    pub closed: AtomicU32,
+    _pad4: u32,
+    /// A bit for each signal that came when there was no room at all. The monitor sets bits, the guest
+    /// takes them.
+    pub overflow: AtomicU64,
+    /// The signals themselves, each at its count modulo [`NOTES`]. Written by the monitor.
+    pub notes: [Note; NOTES],
     pub vcpus: [Vcpu; MAX_VCPUS],
 }
 
@@ -66,19 +73,21 @@ pub struct Vcpu {
     pub asleep: AtomicU32,
 }
 
-/// A signal's siginfo_t, as far as it is kept (sigaction(2)).
+/// Signals that can wait for the kernel to take them.
+pub const NOTES: usize = 32;
+/// Words of a siginfo_t that are ever used (sigaction(2), asm-generic/siginfo.h).
+pub const INFO_WORDS: usize = 12;
+
+/// A signal that came: the beginning of its siginfo_t. `si_signo` [`TIMER`] with `si_code` SI_TIMER says
+/// that a timer of the program's has expired (timer_create(2)).
 #[repr(C)]
-pub struct Origin {
-    /// `si_code`.
-    pub code: AtomicU32,
-    /// `si_pid`, `si_uid`.
-    pub process: AtomicU32,
-    pub user: AtomicU32,
-    /// `si_status`.
-    pub status: AtomicU32,
-    /// `si_value`.
-    pub value: AtomicU64,
+pub struct Note {
+    pub words: [AtomicU32; INFO_WORDS],
 }
+
+/// The signal by which the host tells of timers. The C library keeps the number for itself, so the
+/// host never has one for the program.
+pub const TIMER: i32 = 32;
 
 /// The head of a slot; data follow at [`DATA`].
 #[repr(C, align(64))]
@@ -110,6 +119,8 @@ pub mod state {
     /// The call would block, and was not done: the guest names the slot in
     /// [`super::Vcpu::direct`] and leaves.
     pub const WOULD_BLOCK: u32 = 3;
+    /// A thread of the monitor is about it.
+    pub const SERVED: u32 = 4;
 }
 
 /// A request as the server copied it out of a slot: nothing in it has been checked.

@@ -65,10 +65,8 @@ pub extern "C" fn exception(frame: &mut Frame) {
 fn in_program(frame: &mut Frame, address: u64) {
     if frame.original == vector::PREEMPT {
         scheduler::give_way();
-        if signals::have_come() {
-            scheduler::interrupt();
-        }
-        return signals::deliver(frame, Restart::No);
+        signals::deliver(frame, Restart::No);
+        return signals::spread();
     }
     if frame.original == BREAKPOINT {
         // A jump into the padding of a patch, which stands for an instruction that was moved.

@@ -4,7 +4,8 @@
 use pinion_abi::layout::{selector, USER_END};
 use pinion_abi::Errno;
 
-use super::{Action, Info};
+use super::info::Info;
+use super::Action;
 use crate::arch::per_cpu::variables;
 use crate::arch::switch::Extended;
 use crate::arch::{entry, Frame};
@@ -51,17 +52,8 @@ fn stack_for(rsp: u64, action: &Action) -> u64 {
 
 /// siginfo_t as words (asm-generic/siginfo.h).
 pub fn siginfo(info: &Info) -> [u32; INFO_BYTES as usize / 4] {
-    const CHILD: super::Signal = super::Signal(17);
     let mut words = [0; INFO_BYTES as usize / 4];
-    words[0] = info.signal.0;
-    words[2] = info.code as u32;
-    words[4..6].copy_from_slice(&info.sender);
-    if info.signal == CHILD {
-        words[6] = info.status;
-    } else {
-        words[6] = info.value as u32;
-        words[7] = (info.value >> 32) as u32;
-    }
+    words[..info.words.len()].copy_from_slice(&info.words);
     words
 }
 
@@ -128,7 +120,7 @@ pub fn push(frame: &mut Frame, info: &Info, action: &Action, mask: u64) -> Resul
     Extended::clear(frame);
     frame.rsp = at;
     frame.rip = action.handler;
-    frame.rdi = u64::from(info.signal.0);
+    frame.rdi = u64::from(info.signal().0);
     frame.rsi = siginfo_at;
     frame.rdx = context;
     frame.rax = 0;

@@ -14,6 +14,7 @@ pub const DATA: usize = 2;
 pub const STACK: usize = 3;
 pub const NOFILE: usize = 7;
 pub const AS: usize = 9;
+pub const SIGPENDING: usize = 11;
 const COUNT: usize = 16;
 
 /// (soft, hard); `None` until first asked.

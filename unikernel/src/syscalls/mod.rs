@@ -6,6 +6,7 @@ pub mod limits;
 mod memory;
 pub mod process;
 mod residence;
+mod shm;
 mod signal;
 mod threads;
 pub mod time;
@@ -26,6 +27,7 @@ mod guest {
     pub use super::memory::*;
     pub use super::process::*;
     pub use super::residence::*;
+    pub use super::shm::*;
     pub use super::signal::*;
     pub use super::threads::*;
     pub use super::time::*;
@@ -43,6 +45,9 @@ enum Entry {
 
 macro_rules! entry {
     ($name:ident guest) => {
+        Entry::Guest(guest::$name)
+    };
+    ($name:ident either $wait:ident [$($arg:ident $(($($parameter:literal),*))?)*]) => {
         Entry::Guest(guest::$name)
     };
     ($name:ident refused $errno:ident $why:literal) => {
@@ -119,9 +124,6 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
     };
     if channel::should_give_way() {
         scheduler::give_way();
-        if signals::have_come() {
-            scheduler::interrupt();
-        }
     }
     if number == RT_SIGRETURN {
         signals::deliver(frame, Restart::No);
@@ -135,6 +137,7 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
     if restart != Restart::No || signals::interrupts(current()) {
         signals::deliver(frame, restart);
     }
+    signals::spread();
     Return::Quick
 }
 
@@ -145,7 +148,7 @@ const GETTID: usize = 186;
 const UNLOCKED: [usize; 2] = [GETPID, GETTID];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
-const ALONE: [usize; 12] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281];
+const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];
 
 /// How the entry code goes back to the program.
 #[repr(u64)]

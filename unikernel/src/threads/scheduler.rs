@@ -186,7 +186,8 @@ pub extern "C" fn idle_loop() -> ! {
             Some(next) => switch_to(next),
             None => {
                 idle();
-                interrupt();
+                signals::collect();
+                signals::spread();
             }
         }
     }
@@ -264,7 +265,10 @@ pub fn block(deadline: Option<u64>) -> Woken {
             scheduler.deadlines.insert((deadline, thread.id()), itself);
         }
     }
-    interrupt();
+    if signals::interrupts(thread) {
+        thread.interrupted.store(true, Ordering::Relaxed);
+        wake_current();
+    }
     while thread.blocked.load(Ordering::Relaxed) {
         switch_away();
     }
@@ -277,33 +281,31 @@ pub fn block(deadline: Option<u64>) -> Woken {
     }
 }
 
-/// Wakes a waiting thread for a signal that waits for it, if there is one; else a thread that runs on
-/// another vCPU takes it.
+/// Tells threads of signals that wait for them: each of those that were sent to it alone, and of those of
+/// the process one that takes them.
 pub fn interrupt() {
-    let (waiting, running) = {
+    signals::collect();
+    let told: Vec<Arc<Thread>> = {
         let scheduler = SCHEDULER.lock();
-        let takers = || {
-            let threads = scheduler.threads.values();
-            threads.filter(|thread| signals::interrupts(thread))
-        };
+        let threads = || scheduler.threads.values();
         let waits = |thread: &&Arc<Thread>| thread.blocked.load(Ordering::Relaxed);
-        let waiting = takers().find(waits).cloned();
-        let mut vcpus = takers().map(|thread| thread.vcpu.load(Ordering::Relaxed));
-        (waiting, vcpus.find(|vcpu| *vcpu != NOWHERE))
+        let takers = || threads().filter(|thread| signals::may_take(thread));
+        let runs = |thread: &&Arc<Thread>| thread.vcpu.load(Ordering::Relaxed) != NOWHERE;
+        // The running one takes them on its way to the program.
+        let is_here = !current().blocked.load(Ordering::Relaxed) && signals::may_take(current());
+        let taker = || takers().find(waits).or_else(|| takers().find(runs));
+        let taker = (!is_here).then(taker).flatten();
+        let alone = threads().filter(|thread| signals::is_for(thread));
+        alone.chain(taker).cloned().collect()
     };
-    if let Some(thread) = waiting {
-        thread.interrupted.store(true, Ordering::Relaxed);
-        wake(&thread);
-    } else if let Some(vcpu) = running.filter(|vcpu| *vcpu != vcpus::index()) {
-        channel::wake(1 << vcpu);
-    }
-}
-
-/// The thread looks for signals soon, if it runs on another vCPU.
-pub fn kick(thread: &Thread) {
-    let vcpu = thread.vcpu.load(Ordering::Relaxed);
-    if vcpu != NOWHERE && vcpu != vcpus::index() {
-        channel::wake(1 << vcpu);
+    for thread in told {
+        let vcpu = thread.vcpu.load(Ordering::Relaxed);
+        if thread.blocked.load(Ordering::Relaxed) {
+            thread.interrupted.store(true, Ordering::Relaxed);
+            wake(&thread);
+        } else if vcpu != NOWHERE && vcpu != vcpus::index() {
+            channel::wake(1 << vcpu);
+        }
     }
 }
 
@@ -344,6 +346,14 @@ pub fn wake(thread: &Arc<Thread>) -> bool {
     }
     make_ready(Arc::clone(thread));
     true
+}
+
+/// The same for the running thread, which has not left.
+fn wake_current() {
+    let itself = SCHEDULER.lock().threads.get(&current().id()).cloned();
+    if let Some(itself) = itself {
+        wake(&itself);
+    }
 }
 
 /// Lets the others run, if any can.
@@ -394,6 +404,7 @@ pub fn end() -> ! {
     if left == 1 {
         channel::machine_call(machine::PREEMPT, [0, 0, 0, 0, 0]);
     }
+    signals::leave_to_others();
     current().blocked.store(true, Ordering::Relaxed);
     loop {
         switch_away();
@@ -413,7 +424,8 @@ fn switch_away() {
             Some(next) => return switch_to(next),
             None => {
                 idle();
-                interrupt();
+                signals::collect();
+                signals::spread();
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::arch::per_cpu::variables;
 use crate::arch::switch::{start_thread, Context, Extended};
 use crate::arch::{self, Frame};
 use crate::mm::memory;
+use crate::signals::info::Pending;
 
 /// Pages of a thread's kernel stack.
 const STACK_PAGES: usize = 8;
@@ -40,7 +41,7 @@ pub struct Thread {
     /// sigprocmask(2): the signals that it blocks.
     pub blocked_signals: AtomicU64,
     /// Signals sent to this thread alone that it has not taken yet.
-    pub pending_signals: AtomicU64,
+    pub pending_signals: Pending,
     /// What it waits for although it blocks it (sigwaitinfo(2)).
     pub awaited_signals: AtomicU64,
     /// The mask that the next handler's return restores, if `restores` (sigsuspend(2)).
@@ -87,7 +88,7 @@ impl Thread {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             blocked_signals: AtomicU64::new(0),
-            pending_signals: AtomicU64::new(0),
+            pending_signals: Pending::new(),
             awaited_signals: AtomicU64::new(0),
             restored_signals: AtomicU64::new(0),
             restores: AtomicBool::new(false),

@@ -10,10 +10,12 @@ mod entries;
 mod files;
 mod forking;
 mod identity;
+mod ipc;
 mod links;
 mod memory;
 mod mounts;
 mod names;
+mod notify;
 mod open;
 mod processes;
 mod procfs;
@@ -30,7 +32,7 @@ pub(crate) mod tests;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use pinion_abi::calls::{self, Wait, Way};
+use pinion_abi::calls::{self, Wait};
 use pinion_abi::channel::Request;
 use pinion_abi::Errno;
 
@@ -175,9 +177,7 @@ impl Service {
         may_block: bool,
     ) -> Outcome {
         let row = calls::find(request.number.into()).ok_or(Errno::ENOSYS)?;
-        let Way::Host(wait, kinds) = row.way else {
-            return Err(Errno::ENOSYS.into());
-        };
+        let (wait, kinds) = row.host().ok_or(Errno::ENOSYS)?;
         let handler = table::handler(row.number).ok_or(Errno::ENOSYS)?;
         if wait == Wait::Always && !may_block {
             return Err(Failure::WouldBlock);

@@ -59,8 +59,18 @@ fn wait_for_any(call: &mut Call, wait: impl FnOnce(u64, u64) -> Result<i64, Errn
     Ok(result?)
 }
 
-/// pselect6(2). The sets have room for 1024 descriptors (FD_SETSIZE).
+/// pselect6(2).
 pub(super) fn pselect6(call: &mut Call) -> Outcome {
+    wait_for_sets(call, libc::SYS_pselect6)
+}
+
+/// select(2).
+pub(super) fn select(call: &mut Call) -> Outcome {
+    wait_for_sets(call, libc::SYS_select)
+}
+
+/// The sets have room for 1024 descriptors (FD_SETSIZE).
+fn wait_for_sets(call: &mut Call, number: i64) -> Outcome {
     const SETSIZE: i32 = 1024;
     let count = call.args.int(0).min(SETSIZE);
     if count < 0 {
@@ -73,8 +83,8 @@ pub(super) fn pselect6(call: &mut Call) -> Outcome {
     }
     let words = call.args.words();
     let args = [count as u64, words[1], words[2], words[3], words[4], 0];
-    // SAFETY: the sets are null or as long as `count` needs, the timeout null or a timespec.
-    Ok(unsafe { sys::call(libc::SYS_pselect6, args) }?)
+    // SAFETY: the sets are null or as long as `count` needs, the timeout null or what the call takes.
+    Ok(unsafe { sys::call(number, args) }?)
 }
 
 /// EBADF if a set has a number that the guest cannot name.
@@ -88,11 +98,16 @@ fn check_set(set: &[u8], count: i32, table: &Table) -> Result<(), Errno> {
     Ok(())
 }
 
-/// epoll_wait(2), epoll_pwait(2).
+/// epoll_wait(2), epoll_pwait(2), epoll_pwait2(2).
 pub(super) fn epoll_wait(call: &mut Call) -> Outcome {
     let words = call.args.words();
     call.args.data(1)?;
     let args = [words[0], words[1], words[2], words[3], 0, 0];
-    // SAFETY: the buffer holds as many of struct epoll_event as the third argument says.
-    Ok(unsafe { sys::call(libc::SYS_epoll_wait, args) }?)
+    let number = match i64::from(call.number) {
+        libc::SYS_epoll_pwait2 => libc::SYS_epoll_pwait2,
+        _ => libc::SYS_epoll_wait,
+    };
+    // SAFETY: the buffer holds as many of struct epoll_event as the third argument says; the fourth is
+    // a number, or null or the monitor's copy of a struct timespec.
+    Ok(unsafe { sys::call(number, args) }?)
 }

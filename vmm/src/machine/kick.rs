@@ -7,9 +7,19 @@ use std::io;
 use std::ptr::null_mut;
 use std::thread::yield_now;
 
+use pinion_abi::channel::TIMER;
+
+use super::signals;
+
 /// The C library keeps this number for itself and hides it from programs, so a guest has no use for
 /// it; the monitor itself cancels no threads.
-const KICK: libc::c_int = 32;
+const KICK: libc::c_int = TIMER;
+
+/// asm-generic/siginfo.h: a timer has expired.
+const SI_TIMER: libc::c_int = -2;
+
+/// What sigaction(2) is told of a handler.
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
 thread_local! {
     /// The `immediate_exit` of the vCPU that this thread runs: a kick that comes just before KVM_RUN
@@ -19,7 +29,11 @@ thread_local! {
     static CAME: Cell<bool> = const { Cell::new(false) };
 }
 
-extern "C" fn note(_: libc::c_int) {
+extern "C" fn note(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
+    if unsafe { (*info).si_code } == SI_TIMER {
+        return signals::note(signal, info, context);
+    }
     CAME.set(true);
     leave_soon();
 }
@@ -62,7 +76,7 @@ extern "C" {
 /// The kernel's struct sigaction (asm/signal.h).
 #[repr(C)]
 struct Action {
-    handler: extern "C" fn(libc::c_int),
+    handler: Handler,
     flags: u64,
     restorer: unsafe extern "C" fn(),
     mask: u64,
@@ -78,13 +92,14 @@ pub fn prepare() -> io::Result<()> {
     const SA_RESTORER: u64 = 0x0400_0000;
     let action = Action {
         handler: note,
-        flags: SA_RESTORER,
+        flags: SA_RESTORER | libc::SA_SIGINFO as u64,
         restorer: pinion_restore_signal,
-        mask: 0,
+        // One at a time: `signals::note` is not to be interrupted by itself.
+        mask: !0,
     };
     let action: *const Action = &action;
     let old = null_mut::<Action>();
-    // SAFETY: the structure is the kernel's; the handler writes two variables of its thread.
+    // SAFETY: the structure is the kernel's; the handler is made to interrupt any instruction.
     match unsafe { libc::syscall(libc::SYS_rt_sigaction, KICK, action, old, 8) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -18,6 +18,7 @@ mod tests;
 mod thread;
 mod ticker;
 mod timeline;
+mod timers;
 mod vcpus;
 mod vdso;
 mod workers;

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::calls::machine::*;
-use pinion_abi::channel::Request;
+use pinion_abi::channel::{Request, INFO_WORDS};
 use pinion_abi::layout::{GRANULE, PAGE};
 use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::Server;
 use super::timeline::Timeline;
-use super::{report, search, signals, workers};
+use super::{report, search, signals, timers, workers};
 use crate::calls::{Answer, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
@@ -92,6 +92,10 @@ impl Server {
                 workers::cancel(self, a as usize);
                 Ok(0)
             }
+            TIMER_CREATE => timers::create(a, self.vcpus.target(0)),
+            TIMER_DELETE => timers::delete(a),
+            ATTACH => self.attach(a, b, c, d),
+            SIGNAL => self.signal(slot, a, b),
             PREEMPT => {
                 self.ticking.store(a != 0, Ordering::Relaxed);
                 self.ticker.set(a != 0);
@@ -152,6 +156,29 @@ impl Server {
             // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
             unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
         }
+        Ok(0)
+    }
+
+    /// A segment of System V shared memory over guest pages.
+    fn attach(&self, id: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
+        let id = id as i32;
+        // SAFETY: shmid_ds consists of integers; zero is a value of each.
+        let mut state: libc::shmid_ds = unsafe { std::mem::zeroed() };
+        // SAFETY: shmctl(2) fills the structure.
+        if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut state) } != 0 {
+            return Err(last_errno());
+        }
+        if (state.shm_segsz as u64).checked_next_multiple_of(PAGE) != Some(bytes) {
+            return Err(Errno::EINVAL);
+        }
+        self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let flags = flags as i32 & libc::SHM_RDONLY;
+        // SAFETY: shmat(2) makes a new mapping, at an address that the host chooses.
+        let new = unsafe { libc::shmat(id, std::ptr::null(), flags) };
+        if new == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        self.memory.replace(address, bytes, new)?;
         Ok(0)
     }
 
@@ -218,6 +245,16 @@ impl Server {
         bytes[8..].copy_from_slice(&time.tv_nsec.to_le_bytes());
         slot.copy_out(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, &bytes)?;
         Ok(0)
+    }
+
+    /// Queues a signal of the process's own for a signalfd to tell of.
+    fn signal(&self, slot: &SlotData, signal: u64, offset: u64) -> Outcome {
+        let mut words = [0; INFO_WORDS * 4];
+        slot.copy_in(
+            usize::try_from(offset).map_err(|_| Errno::EFAULT)?,
+            &mut words,
+        )?;
+        signals::queue(signal, &words)
     }
 
     fn log(&self, slot: &SlotData, offset: u64, bytes: u64) -> Outcome {

@@ -171,7 +171,8 @@ impl Server {
     pub(super) fn idle(&self, vcpu: u64, seen: u64, deadline: u64) {
         let index = vcpu as usize % MAX_VCPUS;
         let (ticker, ticking) = (&self.ticker, &self.ticking);
-        self.vcpus.sleep(self.header(), index, seen as u32, deadline, ticker, ticking);
+        self.vcpus
+            .sleep(self.header(), index, seen as u32, deadline, ticker, ticking);
     }
 
     /// Answers a slot.
@@ -194,7 +195,7 @@ impl Server {
         // threads could hold are held here.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
-            self.header().signals.store(0, Ordering::Relaxed);
+            signals::forget(self.header());
         }
         blocked.restore();
         if pid == -1 {
@@ -220,6 +221,7 @@ impl Server {
     /// Returns whether the slot was answered, rather than found to block.
     fn serve(&self, index: usize, may_block: bool) -> bool {
         let (slot, data) = self.slot(index);
+        slot.state.store(state::SERVED, Ordering::Relaxed);
         let request = Request {
             number: slot.number.load(Ordering::Relaxed),
             args: std::array::from_fn(|at| slot.args[at].load(Ordering::Relaxed)),

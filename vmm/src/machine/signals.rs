@@ -4,10 +4,10 @@
 use std::io;
 use std::mem::zeroed;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use pinion_abi::calls::machine::{DISPOSITION_DEFAULT, DISPOSITION_HANDLE, DISPOSITION_IGNORE};
-use pinion_abi::channel::Header;
+use pinion_abi::channel::{Header, INFO_WORDS, NOTES};
 use pinion_abi::Errno;
 
 use super::{kick, ticker};
@@ -27,7 +27,15 @@ pub unsafe fn note_in(header: *const Header, woken: *const AtomicU32) {
     CHANNEL.store(header.cast_mut(), Ordering::Release);
 }
 
-extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+/// How many signals were noted.
+static NOTED: AtomicU32 = AtomicU32::new(0);
+/// Whether a thread is noting one: several threads can be interrupted at once.
+static BUSY: AtomicBool = AtomicBool::new(false);
+/// With so little room left the thread takes no more signals: the host keeps them in order.
+const SPARE: u32 = 4;
+
+/// The handler of every signal that is the guest's.
+pub extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
     let fault = unsafe { (*info).si_code } > 0;
     if fault && FAULTS.contains(&signal) {
@@ -40,29 +48,66 @@ extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void
     if header.is_null() {
         return;
     }
-    // SAFETY: `note_in`'s contract; every field is atomic. The structure's fields are those that a
-    // sent signal has, other signals have other values there.
-    unsafe {
-        let origin = &(*header).origins[(signal - 1) as usize % 64];
-        origin.code.store((*info).si_code as u32, Ordering::Relaxed);
-        origin
-            .process
-            .store((*info).si_pid() as u32, Ordering::Relaxed);
-        origin.user.store((*info).si_uid(), Ordering::Relaxed);
-        origin
-            .status
-            .store((*info).si_status() as u32, Ordering::Relaxed);
-        let value = (*info).si_value().sival_ptr as u64;
-        origin.value.store(value, Ordering::Relaxed);
-        (*header)
-            .signals
-            .fetch_or(1 << (signal - 1), Ordering::Release);
-        (*header).vcpus[0].preempt.store(1, Ordering::Release);
+    // SAFETY: `note_in`'s contract; every field is atomic.
+    let header = unsafe { &*header };
+    while BUSY.swap(true, Ordering::Acquire) {
+        std::thread::yield_now();
     }
+    let room = add(header, signal, info);
+    BUSY.store(false, Ordering::Release);
+    let own = signal == libc::SIGPIPE || signal == libc::SIGXFSZ;
+    if !room && !own {
+        header.closed.store(1, Ordering::Release);
+        // SAFETY: the third argument of such a handler is the ucontext_t of what it interrupted; its
+        // mask, as the kernel has it, is 8 bytes.
+        unsafe {
+            let context = context.cast::<libc::ucontext_t>();
+            let mask = (&raw mut (*context).uc_sigmask).cast::<u64>();
+            mask.write(!0);
+        }
+    }
+    header.vcpus[0].preempt.store(1, Ordering::Release);
     // SAFETY: as above; it was stored before the header.
     unsafe { (*WOKEN.load(Ordering::Acquire)).fetch_add(1, Ordering::Release) };
     kick::leave_soon();
     ticker::wake();
+}
+
+/// Notes a signal; returns whether there is room for more.
+fn add(header: &Header, signal: i32, info: *mut libc::siginfo_t) -> bool {
+    let noted = NOTED.load(Ordering::Relaxed);
+    // What the guest says it took may be anything.
+    let waiting = noted.wrapping_sub(header.taken.load(Ordering::Acquire));
+    if waiting >= NOTES as u32 {
+        header
+            .overflow
+            .fetch_or(1 << (signal - 1), Ordering::Release);
+        return false;
+    }
+    let note = &header.notes[noted as usize % NOTES];
+    for (at, word) in note.words.iter().enumerate() {
+        // SAFETY: siginfo_t is longer than these words, and aligned to them.
+        let value = unsafe { info.cast::<u32>().add(at).read_volatile() };
+        word.store(value, Ordering::Relaxed);
+    }
+    let noted = noted.wrapping_add(1);
+    NOTED.store(noted, Ordering::Relaxed);
+    header.noted.store(noted, Ordering::Release);
+    waiting + 1 + SPARE < NOTES as u32
+}
+
+/// Drops what the guest has not taken: it is a new process.
+pub fn forget(header: &Header) {
+    let noted = NOTED.load(Ordering::Relaxed);
+    header.noted.store(noted, Ordering::Relaxed);
+    header.taken.store(noted, Ordering::Relaxed);
+    header.overflow.store(0, Ordering::Relaxed);
+}
+
+/// Whether the guest has signals to take. It may say anything.
+pub fn waiting(header: &Header) -> bool {
+    header.noted.load(Ordering::Relaxed) != header.taken.load(Ordering::Relaxed)
+        || header.overflow.load(Ordering::Relaxed) != 0
 }
 
 /// Signals that the processor causes.
@@ -106,6 +151,8 @@ pub fn set_disposition(signal: u64, disposition: u64) -> Result<i64, Errno> {
         let mut action: libc::sigaction = zeroed();
         action.sa_sigaction = handler;
         action.sa_flags = libc::SA_SIGINFO;
+        // One at a time: `note` is not to be interrupted by itself.
+        libc::sigfillset(&mut action.sa_mask);
         checked(libc::sigaction(signal, &action, null_mut()))
     }
 }
@@ -160,6 +207,21 @@ pub fn pending() -> u64 {
             .filter(|signal| libc::sigismember(&set, *signal) == 1)
             .fold(0, |bits, signal| bits | 1 << (signal - 1))
     }
+}
+
+/// rt_sigqueueinfo(2) to this process, of a siginfo_t's first words.
+pub fn queue(signal: u64, words: &[u8; INFO_WORDS * 4]) -> Result<i64, Errno> {
+    let mut info = [0u8; size_of::<libc::siginfo_t>()];
+    info[..words.len()].copy_from_slice(words);
+    // SAFETY: the call reads one siginfo_t; getpid(2) takes nothing.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigqueueinfo,
+            libc::getpid(),
+            signal as libc::c_int,
+            info.as_ptr(),
+        ) as i32
+    })
 }
 
 pub fn pause() -> Result<i64, Errno> {

@@ -18,7 +18,8 @@ pub fn cpus(most: u32) -> Vec<u32> {
         let mut set: libc::cpu_set_t = zeroed();
         libc::sched_getaffinity(0, size_of_val(&set), &mut set);
         let all = 0..libc::CPU_SETSIZE as u32;
-        all.filter(|cpu| libc::CPU_ISSET(*cpu as usize, &set)).collect()
+        all.filter(|cpu| libc::CPU_ISSET(*cpu as usize, &set))
+            .collect()
     };
     if cpus.is_empty() {
         // More CPUs than the set has bits.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::futex;
 use super::server::Server;
-use super::thread;
+use super::{signals, thread};
 
 /// How long a thread keeps a vCPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(4);
@@ -78,7 +78,7 @@ fn run(server: &Server) -> ! {
         let deadline = header.deadline.load(Ordering::Relaxed);
         let left = deadline.saturating_sub(monotonic());
         let soon = deadline != 0 && left < SLICE.as_nanos() as u64;
-        let signals = header.signals.load(Ordering::Relaxed) != 0;
+        let signals = signals::waiting(header);
         sleep(match (soon, signals) {
             (true, _) => Duration::from_nanos(left).max(SHORTEST),
             // A signal that came just before a call that blocks: the call must end.
@@ -86,7 +86,7 @@ fn run(server: &Server) -> ! {
             _ => SLICE,
         });
         let late = deadline != 0 && monotonic() >= deadline;
-        let signals = header.signals.load(Ordering::Relaxed) != 0;
+        let signals = signals::waiting(header);
         let ready = header.ready.load(Ordering::Relaxed) > 0;
         let vcpus = &server.vcpus;
         let wanted = late || signals || ready || vcpus.is_kicked(header);

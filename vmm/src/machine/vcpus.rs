@@ -117,7 +117,8 @@ impl Vcpus {
         self.target(index).kick();
     }
 
-    fn target(&self, index: usize) -> Target {
+    /// The vCPU's thread.
+    pub fn target(&self, index: usize) -> Target {
         Target::of_this_process(self.states[index].thread.load(Ordering::Acquire))
     }
 

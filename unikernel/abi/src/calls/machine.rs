@@ -79,10 +79,19 @@ requests! {
     1044 CANCEL (slot)
     /// fork(2): 0 in the child, whose boot information has its pid; made by the vCPU's own thread only.
     1045 FORK ()
+    /// A timer (timer_create(2)) of this clock that tells of its expiry by a note. Returns its id.
+    1046 TIMER_CREATE (clock)
+    /// timer_delete(2).
+    1047 TIMER_DELETE (id)
+    /// rt_sigqueueinfo(2) to the process itself, with a siginfo_t of `INFO_WORDS` words in the slot: for
+    /// signals that a signalfd of the host shall tell of.
+    1048 SIGNAL (signal, offset)
+    /// shmat(2) over these guest-physical pages, which are as many as the segment has. Flags: its own.
+    1049 ATTACH (id, address, bytes, flags)
     /// The next vCPU starts, whose pages the kernel has filled; made by a vCPU's own thread only.
-    1046 START_VCPU (vcpu)
+    1050 START_VCPU (vcpu)
     /// Each vCPU of the set shall enter its kernel soon: it is woken, or kicked out of the program.
-    1047 WAKE (set)
+    1051 WAKE (set)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -465,7 +465,11 @@ fn programs() -> Vec<Vec<Vec<Op>>> {
             vec![WaitWhile(0, 0), Store(1, 1), Wake(1)],
             vec![Store(0, 1), Wake(0), WaitWhile(1, 0)],
         ],
-        vec![vec![Call, Call], vec![Call, Store(0, 1), Wake(0)], vec![WaitWhile(0, 0)]],
+        vec![
+            vec![Call, Call],
+            vec![Call, Store(0, 1), Wake(0)],
+            vec![WaitWhile(0, 0)],
+        ],
         vec![
             vec![WaitWhile(0, 0)],
             vec![WaitWhile(0, 0)],

@@ -81,6 +81,16 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_rt_sigprocmask, "kicks that come at their time"),
     (libc::SYS_rt_sigpending, "signals for the guest"),
     (libc::SYS_rt_sigtimedwait, "signals for the guest"),
+    (
+        libc::SYS_rt_sigqueueinfo,
+        "signals for a signalfd of the guest",
+    ),
+    (
+        libc::SYS_shmat,
+        "System V shared memory in the guest's memory",
+    ),
+    (libc::SYS_timer_create, "timers of the guest"),
+    (libc::SYS_timer_delete, "timers of the guest"),
     (libc::SYS_rt_sigreturn, "the end of a signal handler"),
     (libc::SYS_sigaltstack, "Rust's stack guard"),
     (libc::SYS_tgkill, "kicking a vCPU's thread"),
