@@ -3,6 +3,7 @@
 //! A descriptor N of the guest is the monitor's descriptor N, so the monitor's own ones live above
 //! a floor that the guest never reaches or names. RLIMIT_NOFILE of the guest is answered, not set.
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -41,12 +42,30 @@ pub fn private_floor() -> RawFd {
     floor
 }
 
+/// As a process before this one found it: its limits say no more.
+pub fn set_private_floor(floor: RawFd) {
+    FLOOR.store(floor, Ordering::Relaxed);
+}
+
+/// Whether a descriptor stays open over execve(2).
+pub fn set_kept(fd: impl AsFd, kept: bool) -> Result<(), Errno> {
+    let flag = if kept { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: F_SETFD takes a number.
+    check(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFD, flag) })?;
+    Ok(())
+}
+
 /// Moves a descriptor out of the guest's sight; it becomes close-on-exec.
 pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= private_floor() {
         return Ok(fd);
     }
     copy_private(&fd)
+}
+
+/// [`make_private`], for new descriptors of a machine.
+pub fn keep(fd: OwnedFd) -> io::Result<OwnedFd> {
+    make_private(fd).map_err(|errno| io::Error::from_raw_os_error(errno.0))
 }
 
 /// A second private descriptor of the same file.

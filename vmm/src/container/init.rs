@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use pinion_abi::boot::Inherited;
+
 use super::cgroup::{CgroupError, Groups};
 use super::credentials::{self, CredentialsError};
 use super::devices::{self, DeviceError};
@@ -96,6 +98,8 @@ pub struct HostFiles {
     pub kvm: OwnedFd,
     /// The unikernel's image.
     pub kernel: File,
+    /// The monitor's own file.
+    pub monitor: OwnedFd,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
 }
@@ -149,10 +153,16 @@ fn init(
     host: HostFiles,
     launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
-    let HostFiles { kvm, kernel, fifo } = host;
+    let HostFiles {
+        kvm,
+        kernel,
+        monitor,
+        fifo,
+    } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let factory = Factory::new(kvm, keep_private, kernel, plan.machine.memory_limit)?;
+    let limit = plan.machine.memory_limit;
+    let factory = Factory::new(kvm, fds::keep, kernel, monitor, limit)?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
@@ -177,7 +187,7 @@ fn init(
         executable,
         env,
         rlimits: limits,
-        no_new_privileges: plan.process.no_new_privileges,
+        inherited: Inherited::default(),
         verbose: plan.machine.verbose,
     };
     let loaded = guest::load(machine, &procfs, program)?;
@@ -188,7 +198,6 @@ fn init(
         factory,
         procfs: &procfs,
         rlimits: limits,
-        no_new_privileges: plan.process.no_new_privileges,
     });
     let loaded = start(plan, loaded, fifo, &procfs, surroundings.as_ref())?;
     drop((factory, procfs));
@@ -345,9 +354,4 @@ fn start(
             Err(_) => Err(error.into()),
         },
     }
-}
-
-/// New descriptors of the machine go out of the guest's reach.
-fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
-    fds::make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
 }

@@ -15,6 +15,7 @@ use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
+use crate::exec;
 use crate::exit::{end_as, ExitStatus};
 use crate::plan::LaunchPlan;
 
@@ -146,6 +147,7 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
     let host = HostFiles {
         kvm: private(open_kvm()?)?,
         kernel: private(open(&plan.machine.kernel, libc::O_RDONLY)?)?.into(),
+        monitor: exec::open_monitor().map_err(failed("open /proc/self/exe"))?,
         fifo: plan
             .exec_fifo
             .as_ref()
