@@ -49,6 +49,11 @@ pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     copy_private(&fd)
 }
 
+/// The same for descriptors of a machine ([`crate::kvm::Keep`]).
+pub fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
+    make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+}
+
 /// A second private descriptor of the same file.
 pub fn copy_private(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     // SAFETY: F_DUPFD_CLOEXEC takes a number and makes a descriptor.
