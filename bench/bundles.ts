@@ -7,11 +7,16 @@ import { defaultConfig } from '../oci/default-config.ts';
 
 /** Name -> what the compiler is told besides. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  clock: [],
   compute: [],
   first: ['-nostdlib'],
   getpid: [],
+  ping: ['-pthread'],
   pread: [],
+  process: [],
+  pwrite: [],
   started: [],
+  thread: ['-pthread'],
   touch: [],
 };
 const APPLETS = ['sha256sum', 'sleep', 'true'];

@@ -1,5 +1,5 @@
 /**
- * Compares Pinion with its peers in one interleaved run: `node bench/main.ts [ROUNDS]`. Prints
+ * Compares Pinion with its peers in one interleaved run: `node bench/main.ts [ROUNDS [MEASURE...]]`. Prints
  * ratios; every sample goes to build/bench/results.json. A peer that fails fails the comparison.
  */
 
@@ -9,6 +9,7 @@ import { describeBoot, measureBoot } from './boot.ts';
 import { Bundles } from './bundles.ts';
 import { measureIdle } from './idle.ts';
 import { readMachine } from './machine.ts';
+import { MEASURES, type Measure, NANOSECONDS } from './measures.ts';
 import {
   commandOf,
   findRuntimes,
@@ -23,33 +24,6 @@ import { percentile, Samples } from './statistics.ts';
 const HOME = join(import.meta.dirname, '..');
 const DIRECTORY = join(HOME, 'build/bench');
 
-interface Measure {
-  name: string;
-  args: readonly string[];
-  unit: string;
-  /** Wall time of the whole run, or the number that the program prints. */
-  by: 'wall time' | 'program';
-  native: boolean;
-  /** How many of ten rounds measure this. */
-  share: number;
-}
-
-const MEASURES: readonly Measure[] = [
-  { name: 'run true', args: ['/bin/true'], unit: 'ms', by: 'wall time', native: false, share: 10 },
-  { name: 'getpid', args: ['/bin/getpid'], unit: 'ns', by: 'program', native: true, share: 3 },
-  { name: 'pread 4 KiB', args: ['/bin/pread'], unit: 'ns', by: 'program', native: true, share: 3 },
-  { name: 'fresh page', args: ['/bin/touch'], unit: 'ns', by: 'program', native: true, share: 3 },
-  { name: 'computing', args: ['/bin/compute'], unit: 'ns', by: 'program', native: true, share: 3 },
-  {
-    name: 'sha256 256 MiB',
-    args: ['/bin/sha256sum', '/data'],
-    unit: 'ms',
-    by: 'wall time',
-    native: true,
-    share: 2,
-  },
-];
-
 const scratch = { directory: DIRECTORY };
 const samples = new Samples();
 const failures = new Set<string>();
@@ -58,7 +32,7 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function sample({ name, by }: Measure, runtime: Runtime, work: Workload): void {
+function sample({ name, by, unit }: Measure, runtime: Runtime, work: Workload): void {
   try {
     const command = commandOf(runtime, work, scratch, by === 'program');
     if (by === 'wall time') {
@@ -66,7 +40,7 @@ function sample({ name, by }: Measure, runtime: Runtime, work: Workload): void {
       return;
     }
     const { stdout, stderr, seconds } = output(command);
-    samples.add(name, runtime.name, Number(stdout));
+    samples.add(name, runtime.name, Number(stdout) / NANOSECONDS[unit]);
     const exits = /^exits (\d+)/m.exec(stderr)?.[1];
     if (exits !== undefined) samples.add(`${name}: exits/s`, runtime.name, Number(exits) / seconds);
   } catch (error) {
@@ -105,7 +79,9 @@ async function main(): Promise<void> {
   );
   const runtimes = findRuntimes();
   const bundles = new Bundles(DIRECTORY);
-  const works = MEASURES.map((measure) => ({
+  const wanted = process.argv.slice(3);
+  const measures = MEASURES.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const works = measures.map((measure) => ({
     measure,
     work: {
       bundle: bundles.bundle(measure.name.replaceAll(' ', '-'), measure.args),

@@ -1,22 +1,23 @@
-/* Prints the ns of one pread(2) of 4 KiB that the page cache has. */
+/* Prints the ns of one pread(2) of so many bytes (first argument) that the page cache has. */
 #include "ns.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
-	enum { COUNT = 20000, SIZE = 4096, BLOCKS = 256 };
-	static char buffer[SIZE];
+	enum { COUNT = 20000, BLOCKS = 256 };
+	long size = argc > 1 ? atol(argv[1]) : 4096;
+	char *buffer = calloc(1, size);
 	int fd = open("/data", O_RDONLY);
-	if (fd < 0)
+	if (fd < 0 || !buffer)
 		abort();
 	for (int i = 0; i < BLOCKS; i++)
-		if (pread(fd, buffer, SIZE, (off_t)i * SIZE) != SIZE)
+		if (pread(fd, buffer, size, (off_t)i * size) != size)
 			abort();
 	double start = now_ns();
 	for (int i = 0; i < COUNT; i++)
-		if (pread(fd, buffer, SIZE, (off_t)(i % BLOCKS) * SIZE) != SIZE)
+		if (pread(fd, buffer, size, (off_t)(i % BLOCKS) * size) != size)
 			abort();
 	report((now_ns() - start) / COUNT);
 }

@@ -84,7 +84,9 @@ fn arguments() -> String {
         (Arg::OutItems(4, 0), "an array that the call writes, its length in the first argument; `in`: that it reads"),
         (Arg::BufferOut(2), "the program's own memory, written in place: the kernel passes guest-physical segments, the monitor checks each"),
         (Arg::VectorIn(2), "the same for an iovec array"),
-        (Arg::Ioctl, "as the second argument's command says (`unikernel/abi/src/calls/commands.rs`); others are ENOTTY or EINVAL"),
+        (Arg::InMessage(2), "a System V message of so many bytes, its type before it"),
+        (Arg::FileHandle, "a struct file_handle with room for as many bytes as it says"),
+        (Arg::Ioctl, "as the call's command says (`unikernel/abi/src/calls/commands.rs`); others are ENOTTY or EINVAL"),
     ];
     let rows = rows.map(|(kind, text)| [format!("`{}`", name(kind)), text.to_owned()]);
     format!(
@@ -116,7 +118,12 @@ fn name(kind: Arg) -> String {
         Arg::BufferOut(at) => format!("memory out, {} B", nth(at)),
         Arg::VectorIn(at) => format!("iovec in, {} items", nth(at)),
         Arg::VectorOut(at) => format!("iovec out, {} items", nth(at)),
-        Arg::Ioctl | Arg::Fcntl => "by command".to_owned(),
+        Arg::InMessage(at) => format!("message in, {} B", nth(at)),
+        Arg::OutMessage(at) => format!("message out, {} B", nth(at)),
+        Arg::FileHandle => "file handle".to_owned(),
+        Arg::Ioctl | Arg::Fcntl | Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
+            "by command".to_owned()
+        }
     }
 }
 
@@ -158,6 +165,9 @@ fn errno_name(errno: Errno) -> String {
     match errno {
         Errno::EPERM => "EPERM".to_owned(),
         Errno::ENOSYS => "ENOSYS".to_owned(),
+        Errno::EINVAL => "EINVAL".to_owned(),
+        Errno::ENOSPC => "ENOSPC".to_owned(),
+        Errno::EOPNOTSUPP => "EOPNOTSUPP".to_owned(),
         Errno(number) => format!("errno {number}"),
     }
 }

@@ -1,6 +1,6 @@
 //! Calls that the monitor makes: each argument is turned as its row says.
 
-use pinion_abi::calls::{self, Arg, Wait, MAX_DATA, PATH_MAX};
+use pinion_abi::calls::{self, commands, Arg, Wait, HANDLE_BYTES, HEAD_BYTES, MAX_DATA, PATH_MAX};
 use pinion_abi::channel::{segments, Segment, DATA, SLOT_BYTES};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
@@ -15,6 +15,7 @@ const PIPE2: u32 = 293;
 const SELECT: u32 = 23;
 const PSELECT6: u32 = 270;
 const PPOLL: u32 = 271;
+const NAME_TO_HANDLE_AT: u32 = 303;
 
 /// The most items of an iovec array (UIO_MAXIOV).
 const MAX_VECTOR: u64 = 1024;
@@ -38,6 +39,10 @@ enum Valid {
     Items(u64),
     /// All, but no error if the memory is read-only.
     Hint,
+    /// All, though the call failed.
+    Always,
+    /// The head of a message and as many bytes as the call returned.
+    Message,
 }
 
 /// The data area of a slot while a request is built.
@@ -239,12 +244,61 @@ impl Data {
                 Some(kind) => self.argument(index, kind, args),
                 None => Err(Errno::ENOTTY),
             },
+            Arg::InMessage(at) => {
+                let bytes = other(at).checked_add(HEAD_BYTES.into());
+                self.input(value, bytes.ok_or(Errno::EINVAL)?)
+            }
+            Arg::OutMessage(at) => {
+                if i64::try_from(other(at)).is_err() {
+                    return Err(Errno::EINVAL);
+                }
+                let most = u64::from(MAX_DATA - HEAD_BYTES);
+                args[usize::from(at)] = other(at).min(most);
+                let bytes = args[usize::from(at)] + u64::from(HEAD_BYTES);
+                self.output(index, value, bytes, Valid::Message)
+            }
+            Arg::FileHandle => {
+                let bytes: u32 = user::read(value)?;
+                let bytes = u64::from(bytes.min(HANDLE_BYTES) + HEAD_BYTES);
+                let offset = self.input(value, bytes)?;
+                self.outputs[index] = Some(Output {
+                    offset,
+                    to: value,
+                    bytes,
+                    valid: Valid::Always,
+                });
+                Ok(offset)
+            }
+            Arg::Shmctl | Arg::Msgctl | Arg::Semctl => {
+                let command = args[index - 1] as u32;
+                match calls::control(kind, command).ok_or(Errno::EINVAL)? {
+                    Arg::Semctl => {
+                        let bytes = 2 * semaphores(args[0])?;
+                        match command {
+                            commands::GETALL => self.output(index, value, bytes, Valid::All),
+                            _ => self.input(value, bytes),
+                        }
+                    }
+                    kind => self.argument(index, kind, args),
+                }
+            }
             Arg::Fcntl => match calls::fcntl(args[1] as u32) {
                 Some(kind) => self.argument(index, kind, args),
                 None => Err(Errno::EINVAL),
             },
         }
     }
+}
+
+/// How many semaphores a set has.
+fn semaphores(set: u64) -> Result<u64, Errno> {
+    const SEMCTL: u32 = 66;
+    let slot = Owned::take();
+    let args = [set, 0, commands::IPC_STAT.into(), DATA as u64, 0, 0];
+    channel::result(slot.call(SEMCTL, &args, Wait::Never))?;
+    let at = slot.address() + (DATA + commands::SET_COUNT) as u64;
+    // SAFETY: the slot is ours, and the answer stands in its data.
+    Ok(unsafe { (at as *const u64).read() })
 }
 
 fn items(size: u32, count: u64) -> Result<u64, Errno> {
@@ -277,6 +331,12 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
                 output.valid = Valid::Hint;
             }
         }
+        // The mount is told though the handle has no room (name_to_handle_at(2)).
+        NAME_TO_HANDLE_AT => {
+            if let Some(output) = &mut data.outputs[3] {
+                output.valid = Valid::Always;
+            }
+        }
         // Descriptors that the program is not told of would stay for ever.
         PIPE | PIPE2 => {
             let mut space = SPACE.lock();
@@ -291,7 +351,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     }
     // Lengths that were clamped go along clamped.
     for (index, kind) in kinds.iter().enumerate() {
-        if let Arg::OutLen(at) | Arg::OutItems(_, at) = kind {
+        if let Arg::OutLen(at) | Arg::OutItems(_, at) | Arg::OutMessage(at) = kind {
             let _ = index;
             passed[usize::from(*at)] = args[usize::from(*at)];
         }
@@ -301,6 +361,8 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     for output in data.outputs.iter().flatten() {
         let bytes = match output.valid {
             Valid::All | Valid::Hint if value >= 0 || value == interrupted => output.bytes,
+            Valid::Always => output.bytes,
+            Valid::Message if value >= 0 => u64::from(HEAD_BYTES) + value as u64,
             Valid::Items(size) if value > 0 => (value as u64).saturating_mul(size),
             _ => 0,
         };

@@ -16,14 +16,14 @@ const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
 const MAP_SHARED_VALIDATE: u64 = 0x03;
 const MAP_TYPE: u64 = 0x0f;
-const MAP_FIXED: u64 = 0x10;
+pub(super) const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_32BIT: u64 = 0x40;
 const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_POPULATE: u64 = 0x8000;
 const MAP_HUGETLB: u64 = 0x4_0000;
 const MAP_NORESERVE: u64 = 0x4000;
-const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+pub(super) const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 
 const PROT_ALL: u64 = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
 /// PROT_GROWSDOWN and PROT_GROWSUP are for the stack's own use; Linux takes them.
@@ -88,7 +88,12 @@ fn overlaps_kernel(space: &AddressSpace, start: u64, end: u64) -> bool {
 }
 
 /// Chooses the addresses of a new mapping, and frees them where MAP_FIXED says so.
-fn place(space: &mut AddressSpace, hint: u64, bytes: u64, flags: u64) -> Result<u64, Errno> {
+pub(super) fn place(
+    space: &mut AddressSpace,
+    hint: u64,
+    bytes: u64,
+    flags: u64,
+) -> Result<u64, Errno> {
     let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
     let fits = |start: u64| start.checked_add(bytes).is_some_and(|end| end <= USER_END);
     if fixed {
@@ -223,7 +228,7 @@ fn close_file(physical: u64, bytes: u64) {
     free_file_pages(physical, (bytes / PAGE) as usize);
 }
 
-fn map_file(
+pub(super) fn map_file(
     space: &mut AddressSpace,
     start: u64,
     bytes: u64,
@@ -248,7 +253,7 @@ fn map_file(
     }
 }
 
-fn free_file_pages(physical: u64, pages: usize) {
+pub(super) fn free_file_pages(physical: u64, pages: usize) {
     let per_granule = (GRANULE / PAGE) as usize;
     let mut at = physical;
     let mut left = pages;
@@ -308,6 +313,14 @@ pub fn mprotect(frame: &mut Frame) -> Result<u64, Errno> {
     }
     space.protect(start, end, protection)?;
     Ok(0)
+}
+
+/// pkey_mprotect(2): there are no keys but -1, which is none.
+pub fn pkey_mprotect(frame: &mut Frame) -> Result<u64, Errno> {
+    match frame.r10 as i32 {
+        -1 => mprotect(frame),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {

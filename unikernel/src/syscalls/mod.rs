@@ -6,6 +6,7 @@ pub mod limits;
 mod memory;
 pub mod process;
 mod residence;
+mod shm;
 mod signal;
 mod threads;
 pub mod time;
@@ -26,6 +27,7 @@ mod guest {
     pub use super::memory::*;
     pub use super::process::*;
     pub use super::residence::*;
+    pub use super::shm::*;
     pub use super::signal::*;
     pub use super::threads::*;
     pub use super::time::*;

@@ -124,6 +124,14 @@ pub fn mlock(frame: &mut Frame) -> Result<u64, Errno> {
     lock(frame.rdi, frame.rsi)
 }
 
+/// mlock2(2): MLOCK_ONFAULT or nothing.
+pub fn mlock2(frame: &mut Frame) -> Result<u64, Errno> {
+    match frame.rdx {
+        0 | 1 => lock(frame.rdi, frame.rsi),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 pub fn munlock(frame: &mut Frame) -> Result<u64, Errno> {
     let (start, end) = range(frame.rdi & !(PAGE - 1), frame.rsi)?;
     if !SPACE.lock().areas.covers(start, end) {

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 
-use pinion_abi::calls::{self, Arg, MAX_DATA};
+use pinion_abi::calls::{self, commands, Arg, MAX_DATA};
 use pinion_abi::channel::{self, Segment};
 use pinion_abi::Errno;
 
@@ -35,6 +35,8 @@ enum Valid {
     All,
     /// The call's result, in units of that many bytes.
     Result(usize),
+    /// The head of a message, and as many bytes as the call's result.
+    Message,
 }
 
 /// The arguments of one call.
@@ -117,6 +119,22 @@ impl Decoder<'_> {
                 let kind = calls::ioctl(raw[1] as u32).ok_or(Errno::ENOTTY)?;
                 self.value(kind, index, raw)
             }
+            Arg::InMessage(length) => {
+                let bytes = message(raw, length)?;
+                self.data(arg, bytes, true, Valid::None)
+            }
+            Arg::OutMessage(length) => {
+                let bytes = message(raw, length)?;
+                self.data(arg, bytes, false, Valid::Message)
+            }
+            Arg::FileHandle => self.file_handle(arg),
+            Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
+                let command = raw[index - 1] as u32;
+                match calls::control(kind, command).ok_or(Errno::EINVAL)? {
+                    Arg::Semctl => self.semaphores(arg, raw[0], command == commands::SETALL),
+                    kind => self.value(kind, index, raw),
+                }
+            }
             Arg::Fcntl => {
                 let kind = calls::fcntl(raw[1] as u32).ok_or(Errno::EINVAL)?;
                 self.value(kind, index, raw)
@@ -173,6 +191,42 @@ impl Decoder<'_> {
         Ok(Value::Data { bytes, at, valid })
     }
 
+    /// A handle's own first word says how long it may become.
+    fn file_handle(&self, offset: u64) -> Result<Value, Errno> {
+        let mut word = [0; 4];
+        self.slot.copy_in(data_offset(offset)?, &mut word)?;
+        let told = u32::from_ne_bytes(word);
+        let room = told.min(calls::HANDLE_BYTES);
+        let mut value = self.data(
+            offset,
+            (room + calls::HEAD_BYTES) as usize,
+            true,
+            Valid::All,
+        )?;
+        if let Value::Data { bytes, .. } = &mut value {
+            // It was copied a second time.
+            bytes[..4].copy_from_slice(&told.to_ne_bytes());
+        }
+        Ok(value)
+    }
+
+    /// The values of a set of semaphores, as many as the host says. The set may be another one when the
+    /// call comes, so there is room for as many as a set can have.
+    fn semaphores(&self, offset: u64, set: u64, read: bool) -> Result<Value, Errno> {
+        /// Linux's SEMMSL.
+        const MOST: usize = 32000;
+        let count = super::ipc::semaphores(set)?;
+        if count > MOST {
+            return Err(Errno::ENOMEM);
+        }
+        let valid = if read { Valid::None } else { Valid::All };
+        let mut value = self.data(offset, 2 * count, read, valid)?;
+        if let Value::Data { bytes, .. } = &mut value {
+            bytes.reserve_exact(2 * MOST);
+        }
+        Ok(value)
+    }
+
     fn segments(&self, arg: u64) -> Result<Value, Errno> {
         let (offset, count) = channel::segments_of(arg);
         if count > MAX_SEGMENTS {
@@ -215,6 +269,15 @@ fn items(raw: &mut [u64; 6], bytes: u32, count: u8, cut: bool) -> Result<usize, 
     }
     *items = wanted.min(most).into();
     Ok(wanted.min(most) as usize * bytes as usize)
+}
+
+/// The bytes of a message with its head.
+fn message(raw: &[u64; 6], length: u8) -> Result<usize, Errno> {
+    let bytes = raw.get(usize::from(length)).copied().unwrap_or(0);
+    match bytes.checked_add(calls::HEAD_BYTES.into()) {
+        Some(bytes) if bytes <= MAX_DATA.into() => Ok(bytes as usize),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// The 8 bytes at an offset, as the machine's number.
@@ -296,6 +359,8 @@ impl Args {
             let length = match valid {
                 Valid::None => 0,
                 Valid::All => bytes.len(),
+                Valid::Message => usize::try_from(result)
+                    .map_or(0, |bytes| bytes.saturating_add(calls::HEAD_BYTES as usize)),
                 Valid::Result(unit) => usize::try_from(result).unwrap_or(0).saturating_mul(*unit),
             };
             slot.copy_out(*at, &bytes[..length.min(bytes.len())])?;

@@ -230,6 +230,45 @@ pub(super) fn pwritev2(call: &mut Call) -> Outcome {
     write_at(call, call.args.number(3), call.args.number(5))
 }
 
+/// getdents(2): a name stands one byte before where getdents64(2) has it, and the type behind it.
+pub(super) fn getdents(call: &mut Call) -> Outcome {
+    const TYPE: usize = 18;
+    let bytes = getdents64(call)?;
+    let mut entries = call.args.data(1)?.as_mut_slice();
+    entries = &mut entries[..bytes as usize];
+    while entries.len() > TYPE {
+        let length = usize::from(u16::from_ne_bytes([entries[16], entries[17]]));
+        let (entry, rest) = entries.split_at_mut(length.clamp(TYPE + 1, entries.len()));
+        let kind = entry[TYPE];
+        entry.copy_within(TYPE + 1.., TYPE);
+        if let Some(last) = entry.last_mut() {
+            *last = kind;
+        }
+        entries = rest;
+    }
+    Ok(bytes)
+}
+
+/// vmsplice(2) into a pipe. Out of one it would have to know of the memory that it is written.
+pub(super) fn vmsplice(call: &mut Call) -> Outcome {
+    let fd = call.args.fd(0);
+    let mode = sys::fcntl(fd, libc::F_GETFL, 0)? as i32 & libc::O_ACCMODE;
+    if mode == libc::O_RDONLY {
+        return Err(Errno::ENOSYS.into());
+    }
+    let vector = call.args.memory(1);
+    let args = [
+        sys::word(fd),
+        vector.as_ptr() as u64,
+        vector.len() as u64,
+        call.args.number(3),
+        0,
+        0,
+    ];
+    // SAFETY: as in `transfer`.
+    Ok(unsafe { sys::call(libc::SYS_vmsplice, args) }?)
+}
+
 /// getdents64(2).
 pub(super) fn getdents64(call: &mut Call) -> Outcome {
     let fd = call.args.fd(0);

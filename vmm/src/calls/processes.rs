@@ -44,3 +44,64 @@ pub(super) fn kill(call: &mut Call) -> Outcome {
     }
     call.make()
 }
+
+/// The ids of the guest's own threads begin here: above the host's largest (PID_MAX_LIMIT).
+const FIRST_THREAD: u64 = 1 << 22;
+
+/// sched_setscheduler(2) and its kin: 0 and the guest's threads are the process, whose first thread
+/// stands for all.
+pub(super) fn scheduling(call: &mut Call) -> Outcome {
+    let mut words = call.args.words();
+    words[0] = process_of(words[0]);
+    // SAFETY: what else the calls take are numbers, and the monitor's copies as their rows have them.
+    Ok(unsafe { sys::call(call.number.into(), words) }?)
+}
+
+fn process_of(thread: u64) -> u64 {
+    let id = u64::from(thread as u32);
+    if thread as u32 == 0 || (thread as i32 > 0 && id >= FIRST_THREAD) {
+        sys::pid() as u64
+    } else {
+        thread
+    }
+}
+
+/// ioprio_set(2), ioprio_get(2).
+pub(super) fn io_priority(call: &mut Call) -> Outcome {
+    /// linux/ioprio.h.
+    const WHO_PROCESS: u32 = 1;
+    let mut words = call.args.words();
+    if words[0] as u32 == WHO_PROCESS {
+        words[1] = process_of(words[1]);
+    }
+    // SAFETY: both calls take numbers only.
+    Ok(unsafe { sys::call(call.number.into(), words) }?)
+}
+
+/// Bytes of the first struct sched_attr (sched_setattr(2)), which is all that is passed on.
+const SCHED_ATTR_BYTES: u32 = 48;
+
+/// sched_setattr(2).
+pub(super) fn sched_setattr(call: &mut Call) -> Outcome {
+    let attributes = call.args.data(1)?;
+    let size = attributes.get_mut(..4).ok_or(Errno::EINVAL)?;
+    let bytes = u32::from_ne_bytes([size[0], size[1], size[2], size[3]]);
+    if bytes != 0 && bytes < SCHED_ATTR_BYTES {
+        return Err(Errno::E2BIG.into());
+    }
+    size.copy_from_slice(&SCHED_ATTR_BYTES.to_ne_bytes());
+    scheduling(call)
+}
+
+/// sched_getattr(2).
+pub(super) fn sched_getattr(call: &mut Call) -> Outcome {
+    call.args.data(1)?;
+    let mut words = call.args.words();
+    if words[2] < u64::from(SCHED_ATTR_BYTES) || words[2] > 4096 {
+        return Err(Errno::EINVAL.into());
+    }
+    words[0] = process_of(words[0]);
+    words[2] = SCHED_ATTR_BYTES.into();
+    // SAFETY: the buffer is as long as the third argument says.
+    Ok(unsafe { sys::call(libc::SYS_sched_getattr, words) }?)
+}

@@ -271,6 +271,32 @@ fn set_times_of_descriptor(call: &Call, times: Option<[i64; 4]>) -> Outcome {
     Ok(unsafe { sys::call(libc::SYS_utimensat, [sys::word(fd), 0, times, 0, 0, 0]) }?)
 }
 
+/// name_to_handle_at(2).
+pub(super) fn name_to_handle_at(call: &mut Call) -> Outcome {
+    let flags = call.args.int(4);
+    if flags & !(libc::AT_SYMLINK_FOLLOW | EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let follow = if flags & libc::AT_SYMLINK_FOLLOW == 0 {
+        NOFOLLOW
+    } else {
+        0
+    };
+    let file = target(
+        call,
+        Some(0),
+        1,
+        flags & EMPTY_PATH | follow,
+        EMPTY_PATH | NOFOLLOW,
+    )?;
+    let (handle, mount) = (buffer(call, 2)?, buffer(call, 3)?);
+    on_file(
+        libc::SYS_name_to_handle_at,
+        &file,
+        [handle, mount, EMPTY_PATH as u64, 0],
+    )
+}
+
 /// truncate(2).
 pub(super) fn truncate(call: &mut Call) -> Outcome {
     i64::try_from(call.args.number(1)).map_err(|_| Errno::EINVAL)?;

@@ -4,8 +4,8 @@ use pinion_abi::calls::NUMBERS;
 
 use super::sys::Outcome;
 use super::{
-    descriptors, directories, entries, files, identity, links, open, processes, stats, waiting,
-    xattrs, Call,
+    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes, stats,
+    waiting, xattrs, Call,
 };
 
 pub(super) type Handler = fn(&mut Call) -> Outcome;
@@ -36,6 +36,8 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (21, stats::access),               // access
     (22, descriptors::pipe),           // pipe
     (23, waiting::select),             // select
+    (29, pass),                        // shmget
+    (31, pass),                        // shmctl
     (32, descriptors::make),           // dup
     (33, descriptors::dup2),           // dup2
     (36, pass),                        // getitimer
@@ -45,12 +47,20 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (61, pass),                        // wait4
     (62, processes::kill),             // kill
     (63, pass),                        // uname
+    (64, pass),                        // semget
+    (65, pass),                        // semop
+    (66, pass),                        // semctl
+    (68, pass),                        // msgget
+    (69, pass),                        // msgsnd
+    (70, pass),                        // msgrcv
+    (71, pass),                        // msgctl
     (72, descriptors::fcntl),          // fcntl
     (73, pass),                        // flock
     (74, pass),                        // fsync
     (75, pass),                        // fdatasync
     (76, stats::truncate),             // truncate
     (77, pass),                        // ftruncate
+    (78, files::getdents),             // getdents
     (79, pass),                        // getcwd
     (80, directories::chdir),             // chdir
     (81, pass),                        // fchdir
@@ -98,12 +108,22 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (129, pass),                       // rt_sigqueueinfo
     (132, stats::utime),               // utime
     (133, entries::mknod),             // mknod
+    (136, pass),                       // ustat
     (137, stats::statfs),              // statfs
     (138, pass),                       // fstatfs
     (140, processes::priority),        // getpriority
     (141, processes::priority),        // setpriority
+    (142, processes::scheduling),      // sched_setparam
+    (143, processes::scheduling),      // sched_getparam
+    (144, processes::scheduling),      // sched_setscheduler
+    (145, processes::scheduling),      // sched_getscheduler
+    (146, pass),                       // sched_get_priority_max
+    (147, pass),                       // sched_get_priority_min
+    (148, processes::scheduling),      // sched_rr_get_interval
+    (159, pass),                       // adjtimex
     (161, directories::chroot),            // chroot
     (162, pass),                       // sync
+    (164, pass),                       // settimeofday
     (170, pass),                       // sethostname
     (171, pass),                       // setdomainname
     (187, pass),                       // readahead
@@ -119,17 +139,30 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (197, xattrs::by_path),            // removexattr
     (198, xattrs::by_path),            // lremovexattr
     (199, pass),                       // fremovexattr
-    (203, pass),                       // sched_setaffinity
-    (204, pass),                       // sched_getaffinity
+    (203, processes::scheduling),      // sched_setaffinity
+    (204, processes::scheduling),      // sched_getaffinity
     (213, descriptors::make),          // epoll_create
     (217, files::getdents64),          // getdents64
+    (220, pass),                       // semtimedop
     (221, pass),                       // fadvise64
     (223, pass),                       // timer_settime
     (224, pass),                       // timer_gettime
+    (227, pass),                       // clock_settime
     (232, waiting::epoll_wait),        // epoll_wait
     (233, pass),                       // epoll_ctl
     (235, stats::utimes),              // utimes
+    (240, descriptors::make),          // mq_open
+    (241, pass),                       // mq_unlink
+    (242, pass),                       // mq_timedsend
+    (243, pass),                       // mq_timedreceive
+    (244, ipc::mq_notify),             // mq_notify
+    (245, pass),                       // mq_getsetattr
     (247, pass),                       // waitid
+    (251, processes::io_priority),     // ioprio_set
+    (252, processes::io_priority),     // ioprio_get
+    (253, descriptors::make),          // inotify_init
+    (254, notify::inotify_add_watch),  // inotify_add_watch
+    (255, pass),                       // inotify_rm_watch
     (257, open::openat),               // openat
     (258, entries::mkdirat),           // mkdirat
     (259, entries::mknodat),           // mknodat
@@ -145,11 +178,15 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (269, stats::faccessat),           // faccessat
     (270, waiting::pselect6),          // pselect6
     (271, waiting::ppoll),             // ppoll
+    (275, pass),                       // splice
+    (276, pass),                       // tee
     (277, pass),                       // sync_file_range
+    (278, files::vmsplice),            // vmsplice
     (280, stats::utimensat),           // utimensat
     (281, waiting::epoll_wait),        // epoll_pwait
     (282, descriptors::signalfd),      // signalfd
     (283, descriptors::make),          // timerfd_create
+    (284, descriptors::make),          // eventfd
     (285, pass),                       // fallocate
     (286, pass),                       // timerfd_settime
     (287, pass),                       // timerfd_gettime
@@ -158,10 +195,15 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (291, descriptors::make),          // epoll_create1
     (292, descriptors::dup3),          // dup3
     (293, descriptors::pipe),          // pipe2
+    (294, descriptors::make),          // inotify_init1
     (295, files::pread),               // preadv
     (296, files::pwrite),              // pwritev
     (297, pass),                       // rt_tgsigqueueinfo
+    (303, stats::name_to_handle_at),   // name_to_handle_at
+    (305, pass),                       // clock_adjtime
     (306, pass),                       // syncfs
+    (314, processes::sched_setattr),   // sched_setattr
+    (315, processes::sched_getattr),   // sched_getattr
     (316, entries::renameat2),         // renameat2
     (318, files::getrandom),           // getrandom
     (319, descriptors::make),          // memfd_create
@@ -173,6 +215,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (437, open::openat2),              // openat2
     (439, stats::faccessat2),          // faccessat2
     (441, waiting::epoll_wait),        // epoll_pwait2
+    (451, pass),                       // cachestat
     (452, stats::fchmodat2),           // fchmodat2
 ];
 

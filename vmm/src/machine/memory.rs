@@ -174,14 +174,26 @@ impl Memory {
         fd: RawFd,
         offset: libc::off_t,
     ) -> Result<*mut u8, Errno> {
-        let pages = self.pages(address, bytes).ok_or(Errno::EFAULT)?;
-        let bytes = bytes as usize;
+        self.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let length = bytes as usize;
         let flags = flags | libc::MAP_NORESERVE;
         // SAFETY: a new mapping, at an address that the host chooses.
-        let new = unsafe { libc::mmap(null_mut(), bytes, protection, flags, fd, offset) };
+        let new = unsafe { libc::mmap(null_mut(), length, protection, flags, fd, offset) };
         if new == libc::MAP_FAILED {
             return Err(last_errno());
         }
+        self.replace(address, bytes, new)
+    }
+
+    /// Moves a new mapping of as many bytes over guest pages: those of [`Memory::pages`].
+    pub fn replace(
+        &self,
+        address: u64,
+        bytes: u64,
+        new: *mut libc::c_void,
+    ) -> Result<*mut u8, Errno> {
+        let pages = self.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let bytes = bytes as usize;
         // SAFETY: what moves was just mapped and is used by nobody. It replaces pages of the guest
         // above the monitor's own; nothing in this process relies on what they hold.
         let moved = unsafe {

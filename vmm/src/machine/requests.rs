@@ -90,6 +90,7 @@ impl Server {
             }
             TIMER_CREATE => timers::create(a, *self.vcpu()),
             TIMER_DELETE => timers::delete(a),
+            ATTACH => self.attach(a, b, c, d),
             SIGNAL => self.signal(slot, a, b),
             PREEMPT => {
                 self.ticking.store(a != 0, Ordering::Relaxed);
@@ -151,6 +152,29 @@ impl Server {
             // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
             unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
         }
+        Ok(0)
+    }
+
+    /// A segment of System V shared memory over guest pages.
+    fn attach(&self, id: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
+        let id = id as i32;
+        // SAFETY: shmid_ds consists of integers; zero is a value of each.
+        let mut state: libc::shmid_ds = unsafe { std::mem::zeroed() };
+        // SAFETY: shmctl(2) fills the structure.
+        if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut state) } != 0 {
+            return Err(last_errno());
+        }
+        if (state.shm_segsz as u64).checked_next_multiple_of(PAGE) != Some(bytes) {
+            return Err(Errno::EINVAL);
+        }
+        self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
+        let flags = flags as i32 & libc::SHM_RDONLY;
+        // SAFETY: shmat(2) makes a new mapping, at an address that the host chooses.
+        let new = unsafe { libc::shmat(id, std::ptr::null(), flags) };
+        if new == libc::MAP_FAILED {
+            return Err(last_errno());
+        }
+        self.memory.replace(address, bytes, new)?;
         Ok(0)
     }
 

@@ -37,3 +37,40 @@ pub fn fcntl(command: u32) -> Option<Arg> {
         _ => return None,
     })
 }
+
+/// What the last argument of shmctl(2), semctl(2) or msgctl(2) (`kind`) is for a command; `None`: EINVAL.
+/// An array of a semaphore set's values is [`Arg::Semctl`] itself: the set tells its length.
+pub fn control(kind: Arg, command: u32) -> Option<Arg> {
+    // struct shmid64_ds, semid64_ds, msqid64_ds; shminfo64, seminfo, msginfo; shm_info.
+    let (state, limits, usage) = match kind {
+        Arg::Shmctl => (112, 72, 48),
+        Arg::Semctl => (104, 40, 40),
+        Arg::Msgctl => (120, 32, 32),
+        _ => return None,
+    };
+    Some(match (command, kind) {
+        (0, _) => Arg::Int,                                // IPC_RMID
+        (1, _) => Arg::In(state),                          // IPC_SET
+        (2, _) => Arg::Out(state),                         // IPC_STAT
+        (3, _) => Arg::Out(limits),                        // IPC_INFO
+        (11 | 12, Arg::Shmctl) => Arg::Int,                // SHM_LOCK, SHM_UNLOCK
+        (13 | 15, Arg::Shmctl) => Arg::Out(state),         // SHM_STAT, SHM_STAT_ANY
+        (14, Arg::Shmctl) => Arg::Out(usage),              // SHM_INFO
+        (11 | 13, Arg::Msgctl) => Arg::Out(state),         // MSG_STAT, MSG_STAT_ANY
+        (12, Arg::Msgctl) => Arg::Out(usage),              // MSG_INFO
+        (11 | 12 | 14 | 15 | 16, Arg::Semctl) => Arg::Int, // GETPID, GETVAL, GETNCNT, GETZCNT, SETVAL
+        (13 | 17, Arg::Semctl) => Arg::Semctl,             // GETALL, SETALL
+        (18 | 20, Arg::Semctl) => Arg::Out(state),         // SEM_STAT, SEM_STAT_ANY
+        (19, Arg::Semctl) => Arg::Out(usage),              // SEM_INFO
+        _ => return None,
+    })
+}
+
+/// semctl(2)'s command that reads all values, and the one that sets them.
+pub const GETALL: u32 = 13;
+pub const SETALL: u32 = 17;
+/// Its command that tells of a set, the bytes of what it tells, and where among them stands the
+/// number of semaphores (struct semid64_ds).
+pub const IPC_STAT: u32 = 2;
+pub const SET_BYTES: usize = 104;
+pub const SET_COUNT: usize = 80;

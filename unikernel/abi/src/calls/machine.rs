@@ -86,6 +86,8 @@ requests! {
     /// rt_sigqueueinfo(2) to the process itself, with a siginfo_t of `INFO_WORDS` words in the slot: for
     /// signals that a signalfd of the host shall tell of.
     1048 SIGNAL (signal, offset)
+    /// shmat(2) over these guest-physical pages, which are as many as the segment has. Flags: its own.
+    1049 ATTACH (id, address, bytes, flags)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -106,7 +106,14 @@ const EDGES: &[u64] = &[
 
 /// Not to be called: they would end the test itself, or make it slow (sync waits for the host's
 /// disks).
-const EXCLUDED: &[&str] = &["kill", "sync", "syncfs"];
+const EXCLUDED: &[&str] = &[
+    "kill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "mq_notify",
+    "sync",
+    "syncfs",
+];
 
 pub(crate) struct Fuzzer<'a> {
     /// Writes into the data of the request's slot.
@@ -187,7 +194,11 @@ impl Fuzzer<'_> {
                 self.put(&[path.as_bytes(), &[0]].concat())
             }
             Arg::In(bytes) | Arg::Out(bytes) | Arg::InOut(bytes) => self.bytes(bytes as usize),
-            Arg::InLen(_) | Arg::OutLen(_) => self.bytes(600),
+            Arg::InLen(_) | Arg::OutLen(_) | Arg::InMessage(_) | Arg::OutMessage(_) => {
+                self.bytes(600)
+            }
+            Arg::FileHandle => self.bytes(136),
+            Arg::Shmctl | Arg::Semctl | Arg::Msgctl => self.bytes(120),
             Arg::InOutItems(..) | Arg::OutItems(..) | Arg::InItems(..) => self.bytes(300),
             Arg::BufferIn(_) | Arg::BufferOut(_) | Arg::VectorIn(_) | Arg::VectorOut(_) => {
                 self.segments()

@@ -85,6 +85,10 @@ const OWN: &[(c_long, &str)] = &[
         libc::SYS_rt_sigqueueinfo,
         "signals for a signalfd of the guest",
     ),
+    (
+        libc::SYS_shmat,
+        "System V shared memory in the guest's memory",
+    ),
     (libc::SYS_timer_create, "timers of the guest"),
     (libc::SYS_timer_delete, "timers of the guest"),
     (libc::SYS_rt_sigreturn, "the end of a signal handler"),

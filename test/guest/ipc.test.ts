@@ -1,0 +1,25 @@
+/** System V IPC, message queues, watching files, moving bytes, scheduling. */
+import { beforeAll, test } from 'vitest';
+import { build, expectGood } from './programs.ts';
+
+const programs: Record<string, string> = {};
+
+beforeAll(async () => {
+  for (const name of ['ipc', 'watching']) programs[name] = await build(name);
+});
+
+test.each([
+  ['ipc', 'semaphores'],
+  ['ipc', 'messages'],
+  ['ipc', 'queues'],
+  ['ipc', 'memory'],
+  ['watching', 'watching'],
+  ['watching', 'moving'],
+  ['watching', 'sealing'],
+  ['watching', 'locking'],
+  ['watching', 'handles'],
+  ['watching', 'closing'],
+  ['watching', 'scheduling'],
+] as const)('%s: %s', async (program, name) => {
+  await expectGood(programs[program] ?? '', [name]);
+});
