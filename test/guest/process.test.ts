@@ -5,7 +5,8 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['process', 'time', 'events', 'fork', 'exec']) programs[name] = await build(name);
+  for (const name of ['process', 'time', 'events', 'fork', 'exec'])
+    programs[name] = await build(name);
 });
 
 test.each([

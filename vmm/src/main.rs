@@ -1,6 +1,7 @@
 //! `pinion-vmm`, the monitor's command line. People use `pinion`; this is its other half.
 //!
 //! - `pinion-vmm launch --control-fd N` launches one container, as the control socket says.
+//! - `pinion-vmm join --control-fd N` adds a process to one, in the same way.
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
 //! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
 //! - `pinion-vmm resume FD` is what execve(2) of a guest makes of its monitor.
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use pinion_vmm::{bare, container, exec};
 
-const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
+const USAGE: &str = "usage: pinion-vmm launch | join --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
 
 /// The C library's entry.
 ///
@@ -37,8 +38,9 @@ fn run() -> ExitCode {
     }
     container::signals::ignore_broken_pipes();
     match words[..] {
-        ["launch", "--control-fd", fd] => match fd.parse() {
-            Ok(fd) if fd > 2 => container::launch(fd),
+        [command @ ("launch" | "join"), "--control-fd", fd] => match fd.parse() {
+            Ok(fd) if fd > 2 && command == "launch" => container::launch(fd),
+            Ok(fd) if fd > 2 => container::join(fd),
             _ => fail(&format!("--control-fd {fd}: not a descriptor above 2")),
         },
         ["hook", "--pid", pid, "--cwd", directory] => match pid.parse() {

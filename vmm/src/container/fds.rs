@@ -3,7 +3,6 @@
 //! A descriptor N of the guest is the monitor's descriptor N, so the monitor's own ones live above
 //! a floor that the guest never reaches or names. RLIMIT_NOFILE of the guest is answered, not set.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -63,9 +62,9 @@ pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     copy_private(&fd)
 }
 
-/// [`make_private`], for new descriptors of a machine.
-pub fn keep(fd: OwnedFd) -> io::Result<OwnedFd> {
-    make_private(fd).map_err(|errno| io::Error::from_raw_os_error(errno.0))
+/// The same for descriptors of a machine ([`crate::kvm::Keep`]).
+pub fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
+    make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
 }
 
 /// A second private descriptor of the same file.

@@ -63,7 +63,7 @@ fn start(state: RawFd) -> Result<ExitStatus, ResumeError> {
     fds::set_private_floor(state.private_floor);
     let factory = Factory::again(
         taken_over(state.kvm)?,
-        fds::keep,
+        fds::keep_private,
         taken_over(state.kernel)?.into(),
         taken_over(state.monitor)?,
         state.memory_limit,
