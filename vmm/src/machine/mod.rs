@@ -1,5 +1,6 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod exec;
 mod fork;
 mod futex;
 mod helper;
@@ -26,12 +27,12 @@ mod workers;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
+use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
 use pinion_abi::ports;
 
@@ -69,7 +70,11 @@ pub struct Factory {
     kvm: Kvm,
     /// The unikernel's image.
     kernel: File,
+    /// The monitor's own file.
+    monitor: OwnedFd,
     memory_limit: u64,
+    /// How many vCPUs a machine has at most.
+    vcpus: u32,
     /// The host's numbers of the CPUs that vCPUs stand for.
     cpus: Vec<u32>,
     /// Found out when the first machine wants to know.
@@ -99,7 +104,7 @@ pub struct Guest {
     pub environment: Vec<CString>,
     /// (soft, hard) by number.
     pub rlimits: [[u64; 2]; 16],
-    pub no_new_privileges: bool,
+    pub inherited: Inherited,
     pub verbose: bool,
 }
 
@@ -110,17 +115,69 @@ impl Factory {
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
+        monitor: OwnedFd,
         memory_limit: Option<u64>,
         vcpus: u32,
     ) -> Result<Arc<Factory>, MachineError> {
         Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
+            monitor,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
+            vcpus,
             cpus: start::cpus(vcpus),
             processor: OnceLock::new(),
             vdso: OnceLock::new(),
         }))
+    }
+
+    /// As one that another monitor had before it executed this one: `vdso` is [`Factory::vdso`] there.
+    pub fn again(
+        kvm: OwnedFd,
+        keep: Keep,
+        kernel: File,
+        monitor: OwnedFd,
+        memory_limit: u64,
+        vdso: Option<(u64, u64)>,
+        vcpus: u32,
+    ) -> Result<Arc<Factory>, MachineError> {
+        Ok(Arc::new(Factory {
+            kvm: Kvm::new(kvm, keep)?,
+            kernel,
+            monitor,
+            memory_limit,
+            vcpus,
+            cpus: start::cpus(vcpus),
+            processor: OnceLock::new(),
+            vdso: OnceLock::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
+        }))
+    }
+
+    pub fn kvm(&self) -> &OwnedFd {
+        self.kvm.descriptor()
+    }
+
+    pub fn kernel(&self) -> BorrowedFd<'_> {
+        self.kernel.as_fd()
+    }
+
+    pub fn monitor(&self) -> &OwnedFd {
+        &self.monitor
+    }
+
+    pub fn vcpus(&self) -> u32 {
+        self.vcpus
+    }
+
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
+    /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
+    /// where the image begins.
+    pub fn vdso(&self) -> Option<(u64, u64)> {
+        let pages = self.vdso.get().copied().flatten();
+        pages.map(|pages| (pages.bytes, pages.image))
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -194,7 +251,7 @@ impl Machine {
             vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,
-            blocked: AtomicU64::new(0),
+            blocked: AtomicU64::new(guest.inherited.blocked),
             timeline: self.timeline,
         };
         Ok(Loaded {
@@ -271,15 +328,34 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             euid: libc::geteuid(),
             gid: libc::getgid(),
             egid: libc::getegid(),
-            secure: 0,
+            // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
+            secure: u32::from(
+                libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid(),
+            ),
             executable_bytes: guest.executable_bytes,
             random,
             hwcap: libc::getauxval(libc::AT_HWCAP),
             hwcap2: libc::getauxval(libc::AT_HWCAP2),
             rlimits: guest.rlimits,
+            inherited: guest.inherited,
             ..ProcessInfo::default()
         }
     }
+}
+
+/// Has all signals wait from now on, behind those that waited in the guest's kernel.
+pub fn hold_signals(pending: &[PendingSignal]) -> signals::Mask {
+    let mask = signals::block_all();
+    for words in pending {
+        // What the host does not queue (RLIMIT_SIGPENDING) is lost as it would be on Linux.
+        let _ = signals::queue(words[0].into(), words);
+    }
+    mask
+}
+
+/// A line on standard error.
+pub fn report(text: &str) {
+    report::line(text.as_bytes());
 }
 
 /// A microVM whose next step is the kernel's first instruction.
@@ -384,6 +460,10 @@ impl Runner {
             Direct::Fork(slot) => return self.fork(slot),
             Direct::Start(slot) => {
                 self.start_another(slot);
+                return Ok(());
+            }
+            Direct::Exec(slot, address, bytes) => {
+                self.exec(slot, address, bytes);
                 return Ok(());
             }
             direct => direct == Direct::Served,

@@ -44,6 +44,8 @@ pub enum Direct {
     Fork(usize),
     /// To start another vCPU; as for `Fork`.
     Start(usize),
+    /// To execve(2): the slot, and where in the guest's memory the request is.
+    Exec(usize, u64, u64),
 }
 
 impl Server {
@@ -135,9 +137,14 @@ impl Server {
         }
         let index = ((direct & !APART).wrapping_sub(1)) as usize % SLOTS;
         if direct & APART == 0 {
-            match self.slot(index).0.number.load(Ordering::Relaxed) {
+            let slot = self.slot(index).0;
+            match slot.number.load(Ordering::Relaxed) {
                 machine::FORK => return Direct::Fork(index),
                 machine::START_VCPU => return Direct::Start(index),
+                machine::EXEC => {
+                    let argument = |at: usize| slot.args[at].load(Ordering::Relaxed);
+                    return Direct::Exec(index, argument(0), argument(1));
+                }
                 _ => self.serve(index, true),
             };
         } else if !self.serve(index, false) {

@@ -88,10 +88,13 @@ requests! {
     1048 SIGNAL (signal, offset)
     /// shmat(2) over these guest-physical pages, which are as many as the segment has. Flags: its own.
     1049 ATTACH (id, address, bytes, flags)
+    /// execveat(2): the guest-physical `bytes` at `address` hold an `ExecInfo`, then its strings. Answered
+    /// only when it fails; made by the vCPU's own thread only.
+    1050 EXEC (address, bytes)
     /// The next vCPU starts, whose pages the kernel has filled; made by a vCPU's own thread only.
-    1050 START_VCPU (vcpu)
+    1051 START_VCPU (vcpu)
     /// Each vCPU of the set shall enter its kernel soon: it is woken, or kicked out of the program.
-    1051 WAKE (set)
+    1052 WAKE (set)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

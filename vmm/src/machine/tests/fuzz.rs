@@ -217,8 +217,8 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
             let direct = match server.serve_direct(0) {
                 Direct::None => 0,
                 Direct::Served => 1,
-                // The vCPU's loop would fork, or start another, and answer.
-                Direct::Fork(index) | Direct::Start(index) => {
+                // The vCPU's loop would do it, and answer.
+                Direct::Fork(index) | Direct::Start(index) | Direct::Exec(index, ..) => {
                     server.answer(index, 0);
                     1
                 }
