@@ -82,6 +82,16 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
+  events: {
+    args: ID,
+    flags: {
+      missing: {
+        kind: 'boolean',
+        summary: 'what its programs asked for that is not supported, with counts',
+      },
+      ...HELP,
+    },
+  },
   kill: {
     args: {
       ...ID,

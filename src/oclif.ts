@@ -8,6 +8,7 @@ import { processCaller } from './caller.ts';
 import type { CommandClass } from './command.ts';
 import create from './commands/create.ts';
 import remove from './commands/delete.ts';
+import events from './commands/events.ts';
 import kill from './commands/kill.ts';
 import list from './commands/list.ts';
 import run from './commands/run.ts';
@@ -21,6 +22,7 @@ import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
 const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   create,
   delete: remove,
+  events,
   kill,
   list,
   run,

@@ -9,4 +9,5 @@ pub mod exit;
 mod heap;
 pub mod kvm;
 pub mod machine;
+pub mod missing;
 pub mod plan;

@@ -3,14 +3,15 @@
 //! - `pinion-vmm launch --control-fd N` launches one container, as the control socket says.
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
 //! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
+//! - `pinion-vmm missing <FILE` tells what a container's programs asked for in vain.
 //! - `pinion-vmm --version`
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use pinion_vmm::{bare, container};
+use pinion_vmm::{bare, container, missing};
 
-const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
+const USAGE: &str = "usage: pinion-vmm launch --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | missing | --version";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +31,10 @@ fn main() -> ExitCode {
         ["guest", "--kernel", kernel, ref program @ ..] if !program.is_empty() => {
             bare::run(kernel, program)
         }
+        ["missing"] => match missing::print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        },
         ["--version"] => {
             println!("pinion-vmm version {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

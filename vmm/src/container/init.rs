@@ -96,6 +96,8 @@ pub struct HostFiles {
     pub kvm: OwnedFd,
     /// The unikernel's image.
     pub kernel: File,
+    /// Where guests count what they did not get.
+    pub missing: Option<OwnedFd>,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
 }
@@ -149,10 +151,21 @@ fn init(
     host: HostFiles,
     launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
-    let HostFiles { kvm, kernel, fifo } = host;
+    let HostFiles {
+        kvm,
+        kernel,
+        missing,
+        fifo,
+    } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let factory = Factory::new(kvm, keep_private, kernel, plan.machine.memory_limit)?;
+    let factory = Factory::new(
+        kvm,
+        keep_private,
+        kernel,
+        missing,
+        plan.machine.memory_limit,
+    )?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 

@@ -146,6 +146,12 @@ fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sy
     let host = HostFiles {
         kvm: private(open_kvm()?)?,
         kernel: private(open(&plan.machine.kernel, libc::O_RDONLY)?)?.into(),
+        missing: plan
+            .machine
+            .missing
+            .as_ref()
+            .map(|path| open(path, libc::O_RDWR).and_then(private))
+            .transpose()?,
         fifo: plan
             .exec_fifo
             .as_ref()

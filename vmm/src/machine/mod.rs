@@ -25,7 +25,7 @@ use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -69,6 +69,8 @@ pub struct Factory {
     kvm: Kvm,
     /// The unikernel's image.
     kernel: File,
+    /// Where guests count what they did not get: the container's, or nowhere.
+    missing: Option<OwnedFd>,
     memory_limit: u64,
     /// Found out when the first machine wants to know.
     processor: OnceCell<tables::Processor>,
@@ -102,16 +104,18 @@ pub struct Guest {
 }
 
 impl Factory {
-    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has.
+    /// `missing`: a file of [`pinion_abi::missing`]. `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has.
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
+        missing: Option<OwnedFd>,
         memory_limit: Option<u64>,
     ) -> Result<Rc<Factory>, MachineError> {
         Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
+            missing,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
             processor: OnceCell::new(),
             vdso: OnceCell::new(),
@@ -132,6 +136,9 @@ impl Factory {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
         let memory = Memory::reserve(self.memory_limit)?;
+        if let Some(file) = &self.missing {
+            memory.count_in(file.as_fd())?;
+        }
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
