@@ -233,6 +233,7 @@ impl Server {
     /// Returns whether the slot was answered, rather than found to block.
     fn serve(&self, index: usize, may_block: bool) -> bool {
         let (slot, data) = self.slot(index);
+        slot.state.store(state::SERVED, Ordering::Relaxed);
         let request = Request {
             number: slot.number.load(Ordering::Relaxed),
             args: std::array::from_fn(|at| slot.args[at].load(Ordering::Relaxed)),
