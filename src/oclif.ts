@@ -8,7 +8,9 @@ import { processCaller } from './caller.ts';
 import type { CommandClass } from './command.ts';
 import create from './commands/create.ts';
 import remove from './commands/delete.ts';
+import doctor from './commands/doctor.ts';
 import events from './commands/events.ts';
+import exec from './commands/exec.ts';
 import kill from './commands/kill.ts';
 import list from './commands/list.ts';
 import run from './commands/run.ts';
@@ -22,7 +24,9 @@ import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
 const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   create,
   delete: remove,
+  doctor,
   events,
+  exec,
   kill,
   list,
   run,
