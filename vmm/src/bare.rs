@@ -15,7 +15,7 @@ use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
 use crate::exec;
 use crate::exit::end_as;
-use crate::machine::{Factory, Guest};
+use crate::machine::{Factory, Guest, Limits};
 
 /// Runs the program at a path and ends this process with its status.
 pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
@@ -60,8 +60,12 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let monitor = exec::open_monitor()?;
     let vcpus = std::env::var("PINION_VCPUS").ok();
     let vcpus = vcpus.and_then(|vcpus| vcpus.parse().ok());
-    let vcpus = vcpus.unwrap_or(u32::MAX);
-    let mut machine = Factory::new(kvm, fds::keep_private, kernel, monitor, None, vcpus)?.make()?;
+    let limits = Limits {
+        memory: None,
+        vcpus: vcpus.unwrap_or(u32::MAX),
+    };
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, None, limits)?;
+    let mut machine = factory.make()?;
     // A benchmark's word on when it executed this monitor (bench/programs/started.c).
     let ticks = std::env::var("PINION_EXEC_TICKS").ok();
     if let Some(ticks) = ticks.and_then(|ticks| ticks.parse().ok()) {

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::machine::Limits;
+
 /// One container to create.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -285,8 +287,19 @@ pub struct Machine {
     pub vcpus: u32,
     /// Bytes that the guest's memory may grow to. `None`: the host's memory.
     pub memory_limit: Option<u64>,
+    /// The file (absolute host path) of counts of what guests ask for in vain ([`pinion_abi::missing`]).
+    pub missing: Option<PathBuf>,
     /// Print the guest's boot line and exit counters to standard error (`pinion --debug run`).
     pub verbose: bool,
+}
+
+impl Machine {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory: self.memory_limit,
+            vcpus: self.vcpus,
+        }
+    }
 }
 
 fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -115,10 +115,8 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
         Entry::Refused(errno) => Err(errno),
         Entry::Missing => Err(Errno::ENOSYS),
     };
-    if result == Err(Errno::ENOSYS) {
-        if let Some(counter) = counters.missing.get(number) {
-            boot::count(counter);
-        }
+    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
+        boot::missing().count(number as u32);
     }
     frame.rax = match result {
         Ok(value) => value,

@@ -56,13 +56,20 @@ fn init(
         kvm,
         kernel,
         monitor,
+        missing,
         fifo,
     } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let limit = plan.machine.memory_limit;
-    let vcpus = plan.machine.vcpus;
-    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, limit, vcpus)?;
+    let machine_limits = plan.machine.limits();
+    let factory = Factory::new(
+        kvm,
+        fds::keep_private,
+        kernel,
+        monitor,
+        missing,
+        machine_limits,
+    )?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 

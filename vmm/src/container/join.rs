@@ -83,8 +83,8 @@ fn join(
         fds::keep_private,
         host.kernel,
         host.monitor,
-        plan.machine.memory_limit,
-        plan.machine.vcpus,
+        host.missing,
+        plan.machine.limits(),
     )?
     .make()?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;

@@ -16,10 +16,12 @@ pub struct State {
     pub kernel: RawFd,
     pub monitor: RawFd,
     pub proc: RawFd,
+    /// Where guests count what they did not get.
+    pub missing: Option<RawFd>,
     pub program: RawFd,
     pub program_bytes: u64,
     pub private_floor: RawFd,
-    pub memory_limit: u64,
+    pub memory_limit: Option<u64>,
     /// Bytes of the host's vvar and vdso pages, and where the vDSO's image begins in them.
     pub vdso: Option<(u64, u64)>,
     /// How many vCPUs the machine may have.

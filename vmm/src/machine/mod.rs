@@ -64,6 +64,15 @@ pub enum MachineError {
     Kick(io::Error),
 }
 
+/// What a machine may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that its memory may grow to; `None`: what the host has.
+    pub memory: Option<u64>,
+    /// It has no more than its process has CPUs.
+    pub vcpus: u32,
+}
+
 /// What machines are made of. It needs the host's files for the first one only; a child of fork(2)
 /// makes its machine of the same.
 pub struct Factory {
@@ -72,9 +81,9 @@ pub struct Factory {
     kernel: File,
     /// The monitor's own file.
     monitor: OwnedFd,
-    memory_limit: u64,
-    /// How many vCPUs a machine has at most.
-    vcpus: u32,
+    /// Where guests count what they did not get: the container's, or nowhere.
+    missing: Option<OwnedFd>,
+    limits: Limits,
     /// The host's numbers of the CPUs that vCPUs stand for.
     cpus: Vec<u32>,
     /// Found out when the first machine wants to know.
@@ -109,23 +118,22 @@ pub struct Guest {
 }
 
 impl Factory {
-    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has. `vcpus`: how
-    /// many a machine has at most; it has no more than the calling process has CPUs.
+    /// `missing`: a file of [`pinion_abi::missing`].
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
         monitor: OwnedFd,
-        memory_limit: Option<u64>,
-        vcpus: u32,
+        missing: Option<OwnedFd>,
+        limits: Limits,
     ) -> Result<Arc<Factory>, MachineError> {
         Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
-            memory_limit: memory_limit.unwrap_or_else(host_memory),
-            vcpus,
-            cpus: start::cpus(vcpus),
+            missing,
+            limits,
+            cpus: start::cpus(limits.vcpus),
             processor: OnceLock::new(),
             vdso: OnceLock::new(),
         }))
@@ -137,17 +145,17 @@ impl Factory {
         keep: Keep,
         kernel: File,
         monitor: OwnedFd,
-        memory_limit: u64,
+        missing: Option<OwnedFd>,
+        limits: Limits,
         vdso: Option<(u64, u64)>,
-        vcpus: u32,
     ) -> Result<Arc<Factory>, MachineError> {
         Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
-            memory_limit,
-            vcpus,
-            cpus: start::cpus(vcpus),
+            missing,
+            limits,
+            cpus: start::cpus(limits.vcpus),
             processor: OnceLock::new(),
             vdso: OnceLock::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
         }))
@@ -165,12 +173,12 @@ impl Factory {
         &self.monitor
     }
 
-    pub fn vcpus(&self) -> u32 {
-        self.vcpus
+    pub fn missing(&self) -> Option<BorrowedFd<'_>> {
+        self.missing.as_ref().map(OwnedFd::as_fd)
     }
 
-    pub fn memory_limit(&self) -> u64 {
-        self.memory_limit
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
@@ -193,7 +201,10 @@ impl Factory {
     pub fn make(self: &Arc<Self>) -> Result<Machine, MachineError> {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
-        let memory = Memory::reserve(self.memory_limit)?;
+        let memory = Memory::reserve(self.limits.memory.unwrap_or_else(host_memory))?;
+        if let Some(file) = &self.missing {
+            memory.count_in(file.as_fd())?;
+        }
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
