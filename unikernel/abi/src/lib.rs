@@ -14,5 +14,6 @@ pub mod elf;
 pub mod errno;
 pub mod layout;
 pub mod ports;
+pub mod sockets;
 
 pub use errno::Errno;

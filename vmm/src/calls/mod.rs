@@ -19,6 +19,7 @@ mod notify;
 mod open;
 mod processes;
 mod procfs;
+mod sockets;
 mod stats;
 mod sys;
 mod table;
