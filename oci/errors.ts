@@ -31,12 +31,17 @@ export class OciError extends Error {
   }
 }
 
-/** The same error with text before its message ("runc create failed: ..."). */
-export function prefixed(prefix: string, error: unknown): OciError {
+/**
+ * The same error with text before its message ("runc create failed: ...").
+ * @param status Exit status of the command, if it is not that of the error.
+ */
+export function prefixed(prefix: string, error: unknown, status?: number): OciError {
   if (!(error instanceof OciError)) {
-    return new OciError('ERR_PINION_SYSTEM', `${prefix}${messageOf(error)}`, { cause: error });
+    const options = { cause: error, ...(status !== undefined && { exitCode: status }) };
+    return new OciError('ERR_PINION_SYSTEM', `${prefix}${messageOf(error)}`, options);
   }
-  const { code, message, exitCode, hint } = error;
+  const { code, message, hint } = error;
+  const exitCode = status ?? error.exitCode;
   const options = { exitCode, cause: error, ...(hint !== undefined && { hint }) };
   return new OciError(code, `${prefix}${message}`, options);
 }
@@ -52,6 +57,12 @@ const RUNC_TEXTS = {
   ERR_PINION_STOPPED: 'cannot start a container that has stopped',
   ERR_PINION_INIT_DEAD: 'container process is already dead',
   ERR_PINION_INIT_ALIVE: 'container init still running',
+  ERR_PINION_EXEC_STOPPED: 'cannot exec in a stopped container',
+  ERR_PINION_EXEC_PAUSED: 'cannot exec in a paused container (use --ignore-paused to override)',
+  ERR_PINION_NO_ARGS: 'process args cannot be empty',
+  ERR_PINION_NOT_PAUSED: 'container not paused',
+  ERR_PINION_CONSOLE_MISSING:
+    'cannot allocate tty if runc will detach without setting console socket',
   ERR_PINION_CONSOLE_UNUSED: 'cannot use console socket if runc will not detach or allocate tty',
 } as const satisfies Record<ErrorCode, string>;
 

@@ -5,17 +5,17 @@
 import Type, { type Static, type TSchema } from 'typebox';
 
 /** No other properties: the monitor refuses what it does not know. */
-const record = <P extends Record<string, TSchema>>(description: string, properties: P) =>
+export const record = <P extends Record<string, TSchema>>(description: string, properties: P) =>
   Type.Object(properties, { description, additionalProperties: false });
-const text = (description: string) => Type.String({ description });
-const flag = (description: string) => Type.Boolean({ description });
-const list = <T extends TSchema>(items: T, description: string) =>
+export const text = (description: string) => Type.String({ description });
+export const flag = (description: string) => Type.Boolean({ description });
+export const list = <T extends TSchema>(items: T, description: string) =>
   Type.Array(items, { description });
 const choice = <const W extends string[]>(words: readonly [...W], description: string) =>
   Type.Unsafe<W[number]>({ type: 'string', enum: [...words], description });
 const integer = (maximum: number) => (description: string) =>
   Type.Integer({ minimum: 0, maximum, description });
-const u32 = integer(2 ** 32 - 1);
+export const u32 = integer(2 ** 32 - 1);
 /** A u64 of which no value beyond 2^53 is needed. */
 const u64 = integer(Number.MAX_SAFE_INTEGER);
 const maybe = Type.Optional;
@@ -110,7 +110,7 @@ const PlanRlimit = record('A resource limit: answered to the guest.', {
   hard: Type.String({ pattern: DECIMAL, description: 'A u64 in decimal; 2^64-1 is no limit.' }),
 });
 
-const PlanProcess = record('The OCI process, resolved.', {
+export const PlanProcess = record('The OCI process, resolved.', {
   args: names('The command.'),
   env: names("NAME=value; the monitor adds HOME from the image's /etc/passwd when absent."),
   cwd: text('Absolute, in the container.'),
@@ -134,7 +134,7 @@ const PlanGuestHook = record('A hook of the image: it runs as a guest, before th
   state: text('The state document for its standard input.'),
 });
 
-const PlanMachine = record('The microVM.', {
+export const PlanMachine = record('The microVM.', {
   kernel: text('The unikernel image: an absolute host path.'),
   vcpus: Type.Integer({ minimum: 1, maximum: 2 ** 32 - 1, description: 'How many at most.' }),
   memoryLimit: maybe(u64("Bytes that the guest may grow to. Absent: the host's memory.")),
@@ -170,9 +170,3 @@ export const LaunchPlan = record('One container to create.', {
   machine: PlanMachine,
 });
 export type LaunchPlan = Static<typeof LaunchPlan>;
-
-/** The schema file that stands beside the Rust definition. */
-export function launchPlanSchema(): string {
-  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', title: 'LaunchPlan' };
-  return `${JSON.stringify({ ...schema, ...LaunchPlan }, null, 2)}\n`;
-}

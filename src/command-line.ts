@@ -25,6 +25,15 @@ export async function parseGlobals(
   return { flags: await parseFlags(canonical, GLOBAL_FLAGS, {}).then(({ flags }) => flags), rest };
 }
 
+export interface ParsedCommand<N extends CommandName> {
+  flags: CommandFlags<N>;
+  args: CommandArgs<N>;
+  /** The arguments after those that the grammar names. */
+  rest: string[];
+  /** How many arguments there are. */
+  given: number;
+}
+
 /**
  * Reads what follows the command's name. The number of arguments is not checked: help has
  * precedence, see checkArguments.
@@ -32,13 +41,14 @@ export async function parseGlobals(
 export async function parseCommand<N extends CommandName>(
   name: N,
   argv: readonly string[],
-): Promise<{ flags: CommandFlags<N>; args: CommandArgs<N>; given: number }> {
+): Promise<ParsedCommand<N>> {
   const rule: CommandRule = COMMAND_RULES[name];
   const { argv: canonical, positionals } = normaliseCommand(name, rule, argv);
   const { flags, args } = await parseFlags(canonical, rule.flags, rule.args);
   return {
     flags: flags as CommandFlags<N>,
     args: args as CommandArgs<N>,
+    rest: positionals.slice(Object.keys(rule.args).length),
     given: positionals.length,
   };
 }

@@ -6,6 +6,8 @@ import type { CommandArgs, CommandFlags, CommandName } from './grammar.ts';
 export interface Call<N extends CommandName> {
   readonly flags: CommandFlags<N>;
   readonly args: CommandArgs<N>;
+  /** The arguments after those that the grammar names. */
+  readonly rest: readonly string[];
   readonly context: Context;
   readonly caller: Caller;
 }
@@ -21,12 +23,14 @@ export abstract class EngineCommand<N extends CommandName> {
 
   protected readonly flags: CommandFlags<N>;
   protected readonly args: CommandArgs<N>;
+  protected readonly rest: readonly string[];
   protected readonly context: Context;
   protected readonly caller: Caller;
 
   constructor(call: Call<N>) {
     this.flags = call.flags;
     this.args = call.args;
+    this.rest = call.rest;
     this.context = call.context;
     this.caller = call.caller;
   }

@@ -25,8 +25,8 @@ export interface CommandRule {
   readonly flags: FlagTable;
   /** Positional arguments by name, the required ones first. */
   readonly args: Readonly<Record<string, { summary: string; required: boolean }>>;
-  /** Everything after the first positional argument belongs to it, flags included (exec and ps). */
-  readonly passThrough?: boolean;
+  /** What the positional arguments after those are: everything behind the first, flags included. */
+  readonly passThrough?: { name: string; summary: string };
 }
 
 const ID = { id: { summary: 'name of the container', required: true } } as const;
@@ -79,6 +79,59 @@ export const COMMAND_RULES = {
     args: ID,
     flags: {
       force: { kind: 'boolean', char: 'f', summary: 'kill the container first if it is running' },
+      ...HELP,
+    },
+  },
+  doctor: { args: {}, flags: HELP },
+  exec: {
+    args: ID,
+    passThrough: {
+      name: 'command',
+      summary: 'program and its arguments, unless --process is given',
+    },
+    flags: {
+      'console-socket': CREATE_FLAGS['console-socket'],
+      cwd: { kind: 'string', value: 'dir', summary: 'working directory in the container' },
+      env: {
+        kind: 'strings',
+        char: 'e',
+        value: 'name=value',
+        summary: 'add a variable to the environment',
+      },
+      tty: { kind: 'boolean', char: 't', summary: 'give the program a terminal' },
+      user: { kind: 'string', char: 'u', value: 'uid[:gid]', summary: 'user to run as' },
+      'additional-gids': {
+        kind: 'strings',
+        char: 'g',
+        value: 'gid',
+        summary: 'add a supplementary group',
+      },
+      process: {
+        kind: 'string',
+        char: 'p',
+        value: 'file',
+        summary: 'file with a process as in config.json, in place of all flags about it',
+      },
+      detach: { kind: 'boolean', char: 'd', summary: 'return once the program runs' },
+      'pid-file': { kind: 'string', value: 'path', summary: 'file to write the pid to' },
+      'process-label': { kind: 'string', value: 'label', summary: 'SELinux label' },
+      apparmor: { kind: 'string', value: 'profile', summary: 'AppArmor profile' },
+      'no-new-privs': { kind: 'boolean', summary: 'set no_new_privs' },
+      cap: { kind: 'strings', char: 'c', value: 'name', summary: 'add a capability' },
+      'preserve-fds': {
+        kind: 'integer',
+        value: 'n',
+        summary: 'pass n more file descriptors, from 3 on, to the program',
+      },
+      cgroup: {
+        kind: 'strings',
+        value: '[controller:]path',
+        summary: 'run in a control group below the container’s, which exists',
+      },
+      'ignore-paused': {
+        kind: 'boolean',
+        summary: 'in a paused container too: it waits to be resumed',
+      },
       ...HELP,
     },
   },

@@ -18,6 +18,8 @@ export { processCaller };
 const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandClass<N> }> } = {
   create: () => import('./commands/create.ts'),
   delete: () => import('./commands/delete.ts'),
+  doctor: () => import('./commands/doctor.ts'),
+  exec: () => import('./commands/exec.ts'),
   kill: () => import('./commands/kill.ts'),
   list: () => import('./commands/list.ts'),
   run: () => import('./commands/run.ts'),
@@ -56,11 +58,11 @@ async function execute<N extends CommandName>(
   context: Context,
   caller: Caller,
 ): Promise<number> {
-  const { flags, args, given } = await parseCommand(name, argv);
+  const { flags, args, rest, given } = await parseCommand(name, argv);
   if (flags.help) return await showHelp([name], caller);
   checkArguments(name, given);
   const { default: Command } = await COMMANDS[name]();
-  return await new Command({ flags, args, context, caller }).run();
+  return await new Command({ flags, args, rest, context, caller }).run();
 }
 
 function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {

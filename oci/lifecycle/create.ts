@@ -8,7 +8,7 @@ import { cgroupPaths, computePlan, readHost } from '../plan/index.ts';
 import { type Config, OCI_VERSION } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
-import type { ContainerRecord } from '../state/record.ts';
+import type { ContainerRecord, MachineSize } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { readBundle } from './bundle.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
@@ -83,7 +83,7 @@ export async function createContainer(
   try {
     store.write(record);
     makeExecFifo(native, plan);
-    const init = await launchInit(launch, plan, mode.onInit);
+    const init = await launchInit(launch, withSockets(plan, listenFds(ctx)), mode.onInit);
     record.creator = null;
     store.write(record);
     if (options.pidFile !== undefined) writePidFile(options.pidFile, init.pid);
@@ -111,7 +111,7 @@ function planOf(
 ): LaunchPlan {
   const listening = listenFds(ctx);
   checkPreservedFds(3 + listening, options.preserveFds);
-  const plan = computePlan(config, {
+  return computePlan(config, {
     id: options.id,
     bundle: options.bundle,
     execFifo,
@@ -122,8 +122,13 @@ function planOf(
     verbose: ctx.debug,
     host: readHost(),
   });
-  if (listening > 0) plan.process.env.push(`LISTEN_FDS=${listening}`, 'LISTEN_PID=1');
-  return plan;
+}
+
+/** Tells the container's init of the sockets, sd_listen_fds(3): as pid 1, which it is to itself. */
+function withSockets(plan: LaunchPlan, listening: number): LaunchPlan {
+  if (listening === 0) return plan;
+  const sockets = [`LISTEN_FDS=${listening}`, 'LISTEN_PID=1'];
+  return { ...plan, process: { ...plan.process, env: [...plan.process.env, ...sockets] } };
 }
 
 function newRecord(
@@ -143,11 +148,17 @@ function newRecord(
     init: null,
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
     cgroups: cgroupPaths(plan),
+    process: plan.process,
+    machine: machineSize(plan),
     hooks: {
       poststart: config.hooks?.poststart ?? [],
       poststop: config.hooks?.poststop ?? [],
     },
   };
+}
+
+function machineSize({ machine: { vcpus, memoryLimit } }: LaunchPlan): MachineSize {
+  return { vcpus, ...(memoryLimit !== undefined && { memoryLimit }) };
 }
 
 async function claim(native: Native, store: StateStore, id: string): Promise<DirectoryLock> {

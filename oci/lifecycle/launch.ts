@@ -4,7 +4,7 @@ import { OciError, prefixed } from '../errors.ts';
 import { type HookOptions, hookState, runHooks } from '../hooks/run.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { PausePoint } from '../monitor/event.ts';
-import { MonitorSession, monitorDied } from '../monitor/session.ts';
+import { MonitorSession } from '../monitor/session.ts';
 import type { Hooks } from '../spec/index.ts';
 import { identify, namespacePid, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
@@ -32,11 +32,14 @@ export async function launchInit(
   const { monitor, stdio, addon } = launch.ctx;
   const { preserveFds, foreground } = plan;
   const native = new Native(addon);
-  const session = MonitorSession.launch({ native, monitor, stdio, preserveFds }, plan);
+  const session = MonitorSession.launch(
+    { native, monitor, command: 'launch', stdio, preserveFds },
+    plan,
+  );
   try {
     const init = await untilReady(launch, session, onInit);
     // The init's new parent is the caller's reaper only when the launcher is gone.
-    if (!foreground) await launcherEnd(session);
+    if (!foreground) await session.detached();
     session.close();
     return { ...init, session };
   } catch (error) {
@@ -97,9 +100,4 @@ async function runHooksAt(at: PausePoint, launch: Launch, session: MonitorSessio
   } catch (error) {
     throw prefixed('unable to start container process: error during container init: ', error);
   }
-}
-
-async function launcherEnd(session: MonitorSession): Promise<void> {
-  const status = await session.exited;
-  if (status.code !== 0) throw monitorDied(status);
 }

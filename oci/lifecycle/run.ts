@@ -1,13 +1,10 @@
-import { constants } from 'node:os';
-import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { messageOf, prefixed } from '../errors.ts';
-import type { ExitStatus } from '../monitor/session.ts';
-import type { ProcessIdentity } from '../state/process.ts';
+import { exitCode } from '../monitor/session.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { type CreateOptions, createContainer, inBundle } from './create.ts';
-import { signalProcess } from './process.ts';
 import { remove } from './remove.ts';
+import { SignalRelay } from './signal-relay.ts';
 import { startCreated } from './start.ts';
 
 export interface RunOptions extends CreateOptions {
@@ -69,41 +66,5 @@ async function removeQuietly(ctx: Context, id: string): Promise<void> {
     await remove(ctx, id, { force: true });
   } catch (error) {
     ctx.log.warning(messageOf(error));
-  }
-}
-
-function exitCode({ code, signal }: ExitStatus): number {
-  return signal === null ? (code ?? 255) : 128 + signal;
-}
-
-/** Not the container's: the caller's own children, its window, and data out of band. */
-const KEPT = new Set<NodeJS.Signals>(['SIGCHLD', 'SIGWINCH', 'SIGURG']);
-
-/** Passes the caller's signals on to the init; those that come before it exists wait for it. */
-class SignalRelay {
-  readonly #native: Native;
-  readonly #unsubscribe: () => void;
-  #init: ProcessIdentity | undefined;
-  #early: number[] = [];
-
-  constructor(ctx: Context) {
-    this.#native = new Native(ctx.addon);
-    this.#unsubscribe = ctx.signals.subscribe((signal) => {
-      if (!KEPT.has(signal)) this.#pass(constants.signals[signal]);
-    });
-  }
-
-  to(init: ProcessIdentity): void {
-    this.#init = init;
-    for (const signal of this.#early.splice(0)) this.#pass(signal);
-  }
-
-  stop(): void {
-    this.#unsubscribe();
-  }
-
-  #pass(signal: number): void {
-    if (this.#init === undefined) this.#early.push(signal);
-    else signalProcess(this.#native, this.#init, signal);
   }
 }

@@ -10,6 +10,8 @@ export interface MonitorOptions {
   native: Native;
   /** Absolute path of `pinion-vmm`. */
   monitor: string;
+  /** What it is to do: with a launch plan, or with a join plan. */
+  command: 'launch' | 'join';
   /** Descriptors that become the container's 0, 1 and 2. */
   stdio: Stdio;
   /** How many descriptors from 3 on the container inherits, at the same numbers. */
@@ -29,7 +31,8 @@ const ABORT_TIMEOUT = 5000;
 const { SIGKILL } = constants.signals;
 
 /**
- * One `pinion-vmm launch`: the launcher, which makes the container's init, and the control socket.
+ * One `pinion-vmm launch` or `join`: the launcher, which makes a process of the container, and the
+ * control socket.
  * Until `ready`, closing the socket (as the kernel does when this process dies) ends both.
  */
 export class MonitorSession {
@@ -45,7 +48,7 @@ export class MonitorSession {
   /** The end of the launcher. */
   readonly exited: Promise<ExitStatus>;
 
-  /** @param plan The launch plan. */
+  /** @param plan The launch plan or the join plan. */
   static launch(options: MonitorOptions, plan: unknown): MonitorSession {
     const frame = encodeFrame(plan);
     const { native, monitor } = options;
@@ -84,6 +87,12 @@ export class MonitorSession {
     if (event === undefined) throw this.#failure ?? (await this.#silentDeath());
     if (event.event === 'error') throw new OciError('ERR_PINION_LAUNCH', event.message);
     return event;
+  }
+
+  /** The launcher's own end, when it does not stay: an error unless it went well. */
+  async detached(): Promise<void> {
+    const status = await this.exited;
+    if (status.code !== 0) throw monitorDied(status);
   }
 
   /** The word that the monitor waits for at a pause. */
@@ -165,11 +174,11 @@ function readChunk(fd: number, chunk: Buffer): number {
   }
 }
 
-function spawnLauncher({ native, monitor, stdio, preserveFds }: MonitorOptions) {
+function spawnLauncher({ native, monitor, command, stdio, preserveFds }: MonitorOptions) {
   const preserved = Array.from({ length: preserveFds }, (_, index) => 3 + index);
   const [socket, theirs] = native.socketPair();
   try {
-    const args = [monitor, 'launch', '--control-fd', String(3 + preserveFds)];
+    const args = [monitor, command, '--control-fd', String(3 + preserveFds)];
     const { stdin, stdout, stderr } = stdio;
     // It leads a session of its own: the terminal's signals reach the caller only, who passes them on.
     const pid = native.spawn(monitor, args, [stdin, stdout, stderr, ...preserved, theirs]);
@@ -188,8 +197,13 @@ function exitStatus(status: number): ExitStatus {
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }
 
+/** As a shell tells it: the program's status, or 128 and the number of the signal that killed it. */
+export function exitCode({ code, signal }: ExitStatus): number {
+  return signal === null ? (code ?? 255) : 128 + signal;
+}
+
 /** The launcher ended without an error event: it was killed, or is broken. */
-export function monitorDied({ code, signal }: ExitStatus): OciError {
+function monitorDied({ code, signal }: ExitStatus): OciError {
   const end = signal === null ? `exit status ${code}` : `signal ${signalName(signal)}`;
   const message = `unable to start container process: the monitor died: ${end}`;
   return new OciError('ERR_PINION_MONITOR_DIED', message);

@@ -1,6 +1,8 @@
-/** Writes `vmm/launch-plan.schema.json`: `node oci/plan/generate-schema.ts`, after a change. */
+/** Writes `vmm/*-plan.schema.json`: `node oci/plan/generate-schema.ts`, after a change. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { launchPlanSchema } from '../launch-plan.ts';
+import { planSchemas } from './schemas.ts';
 
-writeFileSync(join(import.meta.dirname, '../../vmm/launch-plan.schema.json'), launchPlanSchema());
+for (const [file, schema] of Object.entries(planSchemas())) {
+  writeFileSync(join(import.meta.dirname, '../../vmm', file), schema);
+}

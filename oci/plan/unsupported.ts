@@ -3,7 +3,7 @@
  * these is refused by name; a value that asks for nothing (absent, null, "", false, 0, [], {}) is
  * none.
  */
-import type { Config } from '../spec/index.ts';
+import type { Config, Process } from '../spec/index.ts';
 import { unsupportedError } from './errors.ts';
 
 const OTHER_SYSTEM = 'is for another operating system';
@@ -92,11 +92,16 @@ function* valuesAt(value: unknown, steps: string[], path = ''): Generator<[strin
 }
 
 /** @throws OciError (ERR_PINION_UNSUPPORTED) that names the first property of the table in use. */
-export function refuseUnsupported(config: Config): void {
+export function refuseUnsupported(config: Partial<Config>): void {
   for (const [entry, why] of Object.entries(UNSUPPORTED)) {
     for (const [path, value] of valuesAt(config, entry.split('.'))) {
       const isHarmless = HARMLESS[entry] ?? asksForNothing;
       if (!isHarmless(value)) throw unsupportedError(path, why);
     }
   }
+}
+
+/** The same for a process that joins a container. */
+export function refuseUnsupportedProcess(process: Process): void {
+  refuseUnsupported({ process });
 }

@@ -2,7 +2,8 @@
 export type { Config } from './config.ts';
 export type { Hooks } from './hooks.ts';
 export type { ThrottleDevice } from './linux/resources.ts';
-export { parseConfig } from './parse.ts';
+export { checkProcess, parseConfig, parseProcess } from './parse.ts';
+export type { Process } from './process.ts';
 export type { Wide } from './schema.ts';
 export type { State } from './state.ts';
 export { OCI_VERSION } from './version.ts';

@@ -7,6 +7,7 @@ import type { Config } from './config.ts';
 import { parseDocument } from './document.ts';
 import type { Process } from './process.ts';
 import { joinPath, unknownProperties } from './shape.ts';
+import { OCI_VERSION } from './version.ts';
 
 const NAME = 'config.json';
 
@@ -48,7 +49,7 @@ function expectation({ keyword, params }: ErrorObject): string {
 }
 
 /** The text of a violation: `process.args[0]: expected a string, found 3`. */
-function describe(error: ErrorObject, document: unknown): string {
+function describe(name: string, error: ErrorObject, document: unknown): string {
   let path = '';
   let value = document;
   for (const step of error.instancePath.split('/').slice(1)) {
@@ -58,9 +59,9 @@ function describe(error: ErrorObject, document: unknown): string {
   }
   if (error.keyword === 'required') {
     const missing = joinPath(path, error.params.missingProperty);
-    return missing === 'process.cwd' ? RUNC_TEXTS.cwd : `${NAME}: ${missing}: missing`;
+    return missing === 'process.cwd' ? RUNC_TEXTS.cwd : `${name}: ${missing}: missing`;
   }
-  const at = path === '' ? NAME : `${NAME}: ${path}`;
+  const at = path === '' ? name : `${name}: ${path}`;
   return `${at}: expected ${expectation(error)}, found ${excerpt(value)}`;
 }
 
@@ -77,10 +78,10 @@ function invalid(message: string): OciError {
 }
 
 /** Checks a document against the specification's definitions. */
-export function checkConfig(document: unknown): Config {
+export function checkConfig(document: unknown, name = NAME): Config {
   if (isConfig(document)) return document;
   const error = isConfig.errors?.[0];
-  throw invalid(error === undefined ? `${NAME}: invalid` : describe(error, document));
+  throw invalid(error === undefined ? `${name}: invalid` : describe(name, error, document));
 }
 
 /** SemVer 2.0.0, as far as its order needs it. */
@@ -93,7 +94,8 @@ function checkVersion(version: string): void {
   if (major !== '0' && major !== '1') throw invalid(`${NAME}: ociVersion: ${problem}`);
 }
 
-function checkProcess(process: Process | undefined): void {
+/** What the definitions do not say of a process. Of a plan's process too, when `exec` changes it. */
+export function checkProcess(process: Pick<Process, 'cwd' | 'args'> | undefined): void {
   if (process === undefined) throw invalid(RUNC_TEXTS.process);
   if (process.cwd === '') throw invalid(RUNC_TEXTS.cwd);
   if (!isAbsolute(process.cwd)) throw invalid(RUNC_TEXTS.cwdRelative);
@@ -120,4 +122,16 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
     for (const path of unknownProperties(config, configShape)) options.onUnknown(path);
   }
   return config;
+}
+
+/**
+ * Reads the file of `exec --process`: a `process` of config.json alone.
+ * @param name - What errors call the file.
+ * @throws OciError as parseConfig does.
+ */
+export function parseProcess(name: string, source: string | Uint8Array): Process {
+  const process = parseDocument(name, source);
+  const config = checkConfig({ ociVersion: OCI_VERSION, process }, name);
+  checkProcess(config.process);
+  return config.process as Process;
 }

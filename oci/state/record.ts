@@ -1,6 +1,10 @@
 import { OciError } from '../errors.ts';
+import type { LaunchPlan } from '../launch-plan.ts';
 import type { Hook } from '../spec/hooks.ts';
 import type { ProcessIdentity } from './process.ts';
+
+export type PlanProcess = LaunchPlan['process'];
+export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'memoryLimit'>;
 
 /** What is remembered of a container, in `<root>/<id>/state.json`. */
 export interface ContainerRecord {
@@ -22,6 +26,10 @@ export interface ContainerRecord {
   ownPidNamespace: boolean;
   /** The directories of the container's own control groups, one for each hierarchy. */
   cgroups: string[];
+  /** The container's process, which `exec` takes over but for what it is told. */
+  process: PlanProcess;
+  /** The size of the microVM of each process. */
+  machine: MachineSize;
   /** config.json may change after `create`; its hooks then do not. */
   hooks: { poststart: Hook[]; poststop: Hook[] };
 }
@@ -35,7 +43,7 @@ export function parseRecord(id: string, text: string): ContainerRecord {
     !['ociVersion', 'bundle', 'rootfs', 'created'].every(
       (key) => typeof record[key] === 'string',
     ) ||
-    !['annotations', 'hooks'].every((key) => isObject(record[key])) ||
+    !['annotations', 'hooks', 'process', 'machine'].every((key) => isObject(record[key])) ||
     !['creator', 'init'].every((key) => record[key] === null || isObject(record[key])) ||
     !Array.isArray(record.cgroups)
   ) {

@@ -99,7 +99,7 @@ describe('a command that passes its arguments through', () => {
       tty: { kind: 'boolean', summary: '' },
     },
     args: { id: { summary: '', required: true } },
-    passThrough: true,
+    passThrough: { name: 'command', summary: '' },
   };
   const exec = (...argv: string[]) => normaliseCommand('run', rule, argv).argv;
 

@@ -20,8 +20,10 @@ use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
 
 const CHANNEL: u64 = PHYSICAL + physical::CHANNEL;
-/// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core.
-const PATIENCE: u32 = 4000;
+/// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core, when it
+/// has not taken the request, or lost it, when it has.
+const TAKEN_SOON: u32 = 500;
+const DONE_SOON: u32 = 4000;
 
 /// Slots that calls which may wait for long leave free: for what the kernel itself asks meanwhile.
 const RESERVED: usize = 16;
@@ -140,9 +142,10 @@ impl Owned {
     /// Waits for the helper's answer.
     fn wait(&self) {
         loop {
-            for _ in 0..PATIENCE {
+            for turn in 0..DONE_SOON {
                 match self.state() {
                     state::DONE => return,
+                    state::SUBMITTED if turn >= TAKEN_SOON => break,
                     state::WOULD_BLOCK => {
                         self.slot().state.store(state::SUBMITTED, Ordering::Release);
                         return self.leave(Wait::Always);

@@ -7,11 +7,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::container::fds;
 use crate::errno::Errno;
-use crate::plan::{LaunchPlan, Pause};
+use crate::plan::Pause;
 
 /// The longest frame, in bytes without its length.
 pub const MAX_FRAME: usize = 4 << 20;
@@ -62,7 +63,9 @@ impl Control {
         Control(Some(UnixStream::from(socket)))
     }
 
-    pub fn read_plan(&mut self) -> Result<LaunchPlan, ControlError> {
+    /// The first frame: a [`LaunchPlan`](crate::plan::LaunchPlan), or a
+    /// [`JoinPlan`](crate::plan::JoinPlan).
+    pub fn read_plan<P: DeserializeOwned>(&mut self) -> Result<P, ControlError> {
         let frame = read_frame(self.socket()?)?;
         serde_json::from_slice(&frame).map_err(ControlError::Plan)
     }
@@ -146,6 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::{JoinPlan, LaunchPlan};
 
     #[test]
     fn events_have_the_documented_form() {
@@ -185,6 +189,7 @@ mod tests {
         #[test]
         fn any_document_is_a_plan_or_an_error(text in "\\PC{0,64}") {
             prop_assert!(serde_json::from_str::<LaunchPlan>(&text).is_err());
+            prop_assert!(serde_json::from_str::<JoinPlan>(&text).is_err());
             if let Ok(Answer::Continue(_)) = serde_json::from_str::<Answer>(&text) {
                 prop_assert!(text.contains("continue"));
             }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// One container to create, or (with `join`) one process to add.
+/// One container to create.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LaunchPlan {
@@ -50,6 +50,33 @@ pub struct LaunchPlan {
     /// socket is the descriptor after them.
     pub preserve_fds: u32,
     pub machine: Machine,
+}
+
+/// One process to add to a container that is there.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JoinPlan {
+    /// The container's id: for messages only.
+    pub id: String,
+    /// As in [`LaunchPlan`].
+    pub foreground: bool,
+    /// Whose namespaces the process joins.
+    pub init: InitProcess,
+    /// Directories of the control groups that the process joins.
+    pub cgroups: Vec<PathBuf>,
+    pub process: Process,
+    /// As in [`LaunchPlan`].
+    pub preserve_fds: u32,
+    pub machine: Machine,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InitProcess {
+    /// In the caller's pid namespace.
+    pub pid: i32,
+    /// Field 22 of /proc/PID/stat: the pid may have been given out again.
+    pub start_time: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

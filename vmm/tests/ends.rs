@@ -109,7 +109,7 @@ fn an_init_that_is_killed_is_reported() {
     unsafe { libc::kill(monitor.pid.unwrap(), libc::SIGKILL) };
     assert_eq!(
         monitor.error(),
-        "the container's init ended before it was ready: signal 9"
+        "the container's process ended before it was ready: signal 9"
     );
     monitor.pid = None;
 }

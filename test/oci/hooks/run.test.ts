@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type HookOptions, hookState, runHooks } from '../../../oci/hooks/run.ts';
 import { identify } from '../../../oci/state/process.ts';
-import type { ContainerRecord } from '../../../oci/state/record.ts';
+import { recordOf } from '../state/record.ts';
 
 let cwd: string;
 let options: HookOptions;
@@ -111,19 +111,7 @@ test('a hook need not read, and may leave a child that holds its output', async 
 });
 
 test('the state document has what the specification lists, and no empty annotations', () => {
-  const record: ContainerRecord = {
-    id: 'c',
-    ociVersion: '1.3.0',
-    bundle: '/b',
-    rootfs: '/b/rootfs',
-    created: '',
-    annotations: {},
-    creator: null,
-    init: null,
-    ownPidNamespace: true,
-    cgroups: [],
-    hooks: { poststart: [], poststop: [] },
-  };
+  const record = recordOf();
   expect(JSON.parse(hookState(record, 'stopped', 0))).toEqual({
     ociVersion: '1.3.0',
     id: 'c',

@@ -12,6 +12,7 @@ import { identify } from '../../../oci/state/process.ts';
 import type { ContainerRecord } from '../../../oci/state/record.ts';
 import { StateStore } from '../../../oci/state/store.ts';
 import { temporaryDirectory } from '../../pinion.ts';
+import { recordOf } from '../state/record.ts';
 import { testContext } from './fixture.ts';
 
 /** This very process has the pid that the record names, but started at another time. */
@@ -23,20 +24,16 @@ function recorded(change: Partial<ContainerRecord>) {
   const store = new StateStore(ctx.root);
   const script = `cat > ${base}/poststop`;
   store.claim('c');
-  store.write({
-    id: 'c',
-    ociVersion: '1.3.0',
-    bundle: '/no/such/bundle',
-    rootfs: '/no/such/bundle/rootfs',
-    created: '2026-01-01T00:00:00Z',
-    annotations: {},
-    creator: null,
-    init: STRANGER,
-    ownPidNamespace: false,
-    cgroups: ['/sys/fs/cgroup/pids/no-such-group', '/sys/fs/cgroup/no-such-group'],
-    hooks: { poststart: [], poststop: [{ path: '/bin/sh', args: ['sh', '-c', script] }] },
-    ...change,
-  });
+  store.write(
+    recordOf({
+      bundle: '/no/such/bundle',
+      init: STRANGER,
+      ownPidNamespace: false,
+      cgroups: ['/sys/fs/cgroup/pids/no-such-group', '/sys/fs/cgroup/no-such-group'],
+      hooks: { poststart: [], poststop: [{ path: '/bin/sh', args: ['sh', '-c', script] }] },
+      ...change,
+    }),
+  );
   return { base, ctx, store };
 }
 

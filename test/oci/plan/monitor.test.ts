@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { JoinPlan } from '../../../oci/join-plan.ts';
 import { LaunchPlan } from '../../../oci/launch-plan.ts';
 import type { Schema } from '../spec/official.ts';
 
@@ -41,6 +42,7 @@ function compare(schema: Schema, type: string, compared: string[]): void {
 it('have the same fields, required and optional', () => {
   const compared: string[] = [];
   compare({ ...LaunchPlan }, 'LaunchPlan', compared);
+  compare({ ...JoinPlan }, 'JoinPlan', compared);
   const structs = [...RUST.matchAll(/pub struct (\w+)/g)].map(([, name]) => name);
   expect([...new Set(compared)].sort()).toEqual(structs.sort());
 });

@@ -2,8 +2,9 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { LaunchPlan, launchPlanSchema } from '../../../oci/launch-plan.ts';
+import { LaunchPlan } from '../../../oci/launch-plan.ts';
 import { computePlan, readHost } from '../../../oci/plan/index.ts';
+import { planSchemas } from '../../../oci/plan/schemas.ts';
 import { config, plan, planOptions, refusal, temporary } from './fixture.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../../..');
@@ -11,9 +12,9 @@ const CHECKOUT = join(import.meta.dirname, '../../..');
 describe('the plan as a document', () => {
   const validate = new Ajv().compile(LaunchPlan);
 
-  it('has the schema that stands beside the monitor', () => {
-    const written = readFileSync(join(CHECKOUT, 'vmm/launch-plan.schema.json'), 'utf8');
-    expect(written, 'run: node oci/plan/generate-schema.ts').toBe(launchPlanSchema());
+  it.each(Object.entries(planSchemas()))('%s stands beside the monitor', (file, schema) => {
+    const written = readFileSync(join(CHECKOUT, 'vmm', file), 'utf8');
+    expect(written, 'run: node oci/plan/generate-schema.ts').toBe(schema);
   });
 
   it.each([

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ContainerRecord } from '../../../oci/state/record.ts';
 import { StateStore } from '../../../oci/state/store.ts';
+import { recordOf } from './record.ts';
 
 let base: string;
 let root: string;
@@ -26,19 +27,12 @@ beforeEach(() => {
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
 function record(id: string): ContainerRecord {
-  return {
+  return recordOf({
     id,
-    ociVersion: '1.3.0',
-    bundle: '/b',
-    rootfs: '/b/rootfs',
-    created: '2026-01-01T00:00:00Z',
     annotations: { key: 'value' },
-    creator: null,
     init: { pid: 1, startTime: 2 },
-    ownPidNamespace: true,
-    cgroups: [],
     hooks: { poststart: [], poststop: [{ path: '/bin/true', args: ['true'], timeout: 3 }] },
-  };
+  });
 }
 
 describe('claim', () => {

@@ -108,6 +108,8 @@ pub mod state {
     /// The call would block, and was not done: the guest names the slot in
     /// [`super::Header::direct`] and leaves.
     pub const WOULD_BLOCK: u32 = 3;
+    /// A thread of the monitor is about it.
+    pub const SERVED: u32 = 4;
 }
 
 /// A request as the server copied it out of a slot: nothing in it has been checked.

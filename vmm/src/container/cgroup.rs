@@ -12,6 +12,8 @@ use crate::plan::Cgroup;
 pub enum CgroupError {
     #[error("mkdir {}: {errno}", path.display())]
     Create { path: PathBuf, errno: Errno },
+    #[error("error adding process to cgroups: open {}: {errno}", path.display())]
+    Open { path: PathBuf, errno: Errno },
     #[error("failed to write {value:?} to {}: {errno}", path.display())]
     Write {
         path: PathBuf,
@@ -73,15 +75,20 @@ impl Groups {
         if let Some(filter) = &plan.device_filter {
             device_filter::attach(filter)?;
         }
+        Groups::open(&plan.join)
+    }
+
+    /// Those that exist: directories, one in each hierarchy.
+    pub fn open(directories: &[PathBuf]) -> Result<Groups, CgroupError> {
         let mut groups = Groups {
-            tasks: Vec::with_capacity(plan.join.len()),
+            tasks: Vec::with_capacity(directories.len()),
             unified: None,
         };
-        for directory in &plan.join {
+        for directory in directories {
             match Join::open(directory.join("tasks")) {
                 Ok(tasks) => groups.tasks.push(tasks),
                 // Only version 1 has the file.
-                Err(CgroupError::Write {
+                Err(CgroupError::Open {
                     errno: Errno(libc::ENOENT),
                     ..
                 }) => groups.unified = Some(Unified::open(directory)?),
@@ -112,9 +119,8 @@ impl Groups {
 
 impl Unified {
     fn open(directory: &Path) -> Result<Unified, CgroupError> {
-        let opened = File::open(directory).map_err(|error| CgroupError::Write {
+        let opened = File::open(directory).map_err(|error| CgroupError::Open {
             path: directory.to_owned(),
-            value: String::new(),
             errno: error.into(),
         })?;
         Ok(Unified {
@@ -128,9 +134,8 @@ impl Join {
     fn open(path: PathBuf) -> Result<Join, CgroupError> {
         match open(&path) {
             Ok(file) => Ok(Join { path, file }),
-            Err(error) => Err(CgroupError::Write {
+            Err(error) => Err(CgroupError::Open {
                 path,
-                value: String::new(),
                 errno: error.into(),
             }),
         }

@@ -4,15 +4,17 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::launcher::wait;
-use super::rooted::{c_path, stat};
+use super::namespaces::NamespaceError;
+use super::rooted::c_path;
 use super::signals;
-use crate::errno::{check, check_fd, Errno};
+use super::target::Target;
+use crate::errno::{check, Errno};
 use crate::exit::end_as;
 
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +25,8 @@ pub enum HookError {
     Request(serde_json::Error),
     #[error("hook request: a zero byte")]
     ZeroByte,
-    #[error("join the namespaces of process {pid}: {errno}")]
-    Join { pid: i32, errno: Errno },
+    #[error(transparent)]
+    Join(#[from] NamespaceError),
     #[error("chdir {}: {errno}", path.display())]
     Directory { path: PathBuf, errno: Errno },
     #[error("fork: {0}")]
@@ -62,7 +64,7 @@ pub fn run(pid: i32, directory: &Path) -> Result<std::convert::Infallible, HookE
     // SAFETY: no `OwnedFd` holds a descriptor above 2 at this point.
     check(unsafe { libc::syscall(libc::SYS_close_range, REQUEST, u32::MAX, 0) })
         .map_err(HookError::Fork)?;
-    join(pid).map_err(|errno| HookError::Join { pid, errno })?;
+    Target::of_pid(pid)?.join_rest()?;
     let failed = |errno| HookError::Directory {
         path: directory.to_owned(),
         errno,
@@ -88,26 +90,6 @@ pub fn run(pid: i32, directory: &Path) -> Result<std::convert::Infallible, HookE
         path: request.path,
         errno,
     })
-}
-
-/// All namespaces of the process that are not this one's (setns(2) on a pidfd).
-fn join(pid: i32) -> Result<(), Errno> {
-    // SAFETY: pidfd_open(2) takes numbers.
-    let process = check_fd(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    let mut kinds = libc::CLONE_NEWNS
-        | libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNET;
-    // One's own user namespace cannot be joined.
-    let user = |process: &str| stat(File::open(format!("/proc/{process}/ns/user"))?);
-    if user(&pid.to_string())?.st_ino != user("self")?.st_ino {
-        kinds |= libc::CLONE_NEWUSER;
-    }
-    // SAFETY: setns(2) takes numbers; this process has one thread.
-    check(unsafe { libc::setns(process.as_raw_fd(), kinds) })?;
-    Ok(())
 }
 
 fn c_strings(texts: &[String]) -> Result<Vec<CString>, HookError> {

@@ -2,164 +2,73 @@
 //! and is the monitor of the program's microVM from then on.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 
-use super::cgroup::{CgroupError, Groups};
-use super::credentials::{self, CredentialsError};
-use super::devices::{self, DeviceError};
+use super::cgroup::Groups;
+use super::confine::{self, Setting};
+use super::credentials;
+use super::devices;
+use super::failure::{step, InitError, SetupError};
 use super::fds;
-use super::guest::{self, GuestError, Program};
-use super::guest_hooks::{self, HookError, Surroundings};
-use super::launcher::{FAILED, READY};
-use super::masks::{self, MaskError};
+use super::guest::GuestError;
+use super::guest_hooks::{self, Surroundings};
+use super::launcher::HostFiles;
+use super::masks;
 use super::mount_api::Tree;
-use super::mounts::{self, MountError};
+use super::mounts;
 use super::namespaces::Namespaces;
 use super::procfs::Procfs;
-use super::program::{self, ProgramError};
-use super::rlimits::{self, Limits, RlimitError};
+use super::program;
+use super::rlimits::Limits;
 use super::rooted::Root;
-use super::rootfs::{Rootfs, RootfsError};
-use super::seccomp::{self, SeccompError};
-use super::settings::{self, SettingsError};
+use super::rootfs::Rootfs;
+use super::settings;
 use super::signals;
-use crate::control::{Control, ControlError, Event};
-use crate::errno::{check, Errno};
-use crate::exit::{end_as, ExitStatus};
-use crate::machine::{Factory, Loaded, MachineError};
+use super::ties::Ties;
+use crate::errno::check;
+use crate::exit::ExitStatus;
+use crate::machine::{Factory, Loaded};
 use crate::plan::LaunchPlan;
-
-/// What goes wrong inside, in runc's words: what it finds while it sets the container up is told
-/// otherwise than what it finds of the program.
-#[derive(Debug, thiserror::Error)]
-enum InitError {
-    #[error("unable to start container process: error during container init: {0}")]
-    Setup(#[from] SetupError),
-    #[error("unable to start container process: {0}")]
-    Program(#[from] ProgramError),
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    #[error("exec fifo: {0}")]
-    Fifo(Errno),
-    #[error("unable to start container process: {0}")]
-    Machine(#[from] MachineError),
-    #[error("unable to start container process: {0}")]
-    Guest(#[from] GuestError),
-    #[error(transparent)]
-    Hook(#[from] HookError),
-    #[error("whoever started the container has been told")]
-    Told,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum SetupError {
-    #[error(transparent)]
-    Rootfs(#[from] RootfsError),
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    #[error(transparent)]
-    Mask(#[from] MaskError),
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    #[error(transparent)]
-    Rlimit(#[from] RlimitError),
-    #[error(transparent)]
-    Seccomp(#[from] SeccompError),
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
-    #[error("{step}: {errno}")]
-    Step { step: &'static str, errno: Errno },
-    #[error("the launcher is gone")]
-    Orphaned,
-}
-
-fn step(step: &'static str) -> impl Fn(Errno) -> SetupError {
-    move |errno| SetupError::Step { step, errno }
-}
-
-/// What the init gets from its launcher; all that it keeps are private descriptors.
-pub struct Descriptors {
-    pub host: HostFiles,
-    pub groups: Option<Groups>,
-    /// A socket: both tell each other one letter at a time.
-    pub launcher: UnixStream,
-}
-
-/// What is opened on the host, with the launcher's rights.
-pub struct HostFiles {
-    pub kvm: OwnedFd,
-    /// The unikernel's image.
-    pub kernel: File,
-    /// An O_PATH descriptor of the exec fifo.
-    pub fifo: Option<OwnedFd>,
-}
 
 /// Runs in the process that the launcher cloned, and ends it with the program's status.
 pub fn run(
     plan: &LaunchPlan,
     limits: Limits,
     namespaces: &Namespaces,
-    control: &mut Control,
-    descriptors: Descriptors,
+    mut ties: Ties,
+    host: HostFiles,
+    groups: Option<Groups>,
 ) -> ! {
-    let Descriptors {
-        host,
-        groups,
-        launcher,
-    } = descriptors;
-    let mut launcher = Some(launcher);
-    let begun = begin(groups, &mut launcher).map_err(InitError::from);
-    let ended = begun.and_then(|()| init(plan, limits, namespaces, control, host, &mut launcher));
-    match ended {
-        Ok(status) => end_as(status),
-        // The launcher has told the caller why, if it could.
-        Err(InitError::Setup(SetupError::Orphaned) | InitError::Told) => {
-            end_as(ExitStatus::Code(1))
-        }
-        Err(error) => {
-            // Who is gone hears nothing; the caller finds out by the closed socket.
-            let _ = control.send(&Event::Error {
-                message: &error.to_string(),
-            });
-            match launcher {
-                Some(mut launcher) => {
-                    let _ = launcher.write_all(&[FAILED]);
-                }
-                // The container's standard error is all that is left.
-                None => {
-                    let _ = writeln!(std::io::stderr(), "pinion: {error}");
-                }
-            }
-            end_as(ExitStatus::Code(1))
-        }
-    }
+    let begun = ties.begin(groups).map_err(InitError::from);
+    let ended = begun.and_then(|()| init(plan, limits, namespaces, &mut ties, host));
+    ties.end(ended)
 }
 
 fn init(
     plan: &LaunchPlan,
     limits: Limits,
     namespaces: &Namespaces,
-    control: &mut Control,
+    ties: &mut Ties,
     host: HostFiles,
-    launcher: &mut Option<UnixStream>,
 ) -> Result<ExitStatus, InitError> {
-    let HostFiles { kvm, kernel, fifo } = host;
+    let HostFiles {
+        kvm,
+        kernel,
+        monitor,
+        fifo,
+    } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let factory = Factory::new(kvm, keep_private, kernel, plan.machine.memory_limit)?;
+    let limit = plan.machine.memory_limit;
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, limit)?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
     let read_only = furnish(plan, rootfs.root(), namespaces)?;
     for pause in &plan.pauses {
-        control.pause(*pause)?;
+        ties.pause(*pause)?;
     }
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
@@ -169,47 +78,31 @@ fn init(
     rootfs.finish().map_err(SetupError::from)?;
     drop((rootfs, read_only));
 
-    let env = program::environment(&plan.process, &root)?;
-    become_process(plan, &root, namespaces)?;
-    let (path, executable) = program::find(&plan.process, &procfs)?;
-    let program = Program {
-        path,
-        executable,
-        env,
-        rlimits: limits,
-        no_new_privileges: plan.process.no_new_privileges,
+    // SAFETY: umask(2) touches no memory.
+    unsafe { libc::umask(0o022) };
+    let setting = Setting {
+        root: &root,
+        procfs: &procfs,
+        limits,
         verbose: plan.machine.verbose,
+        // The memory of this process belongs to the user namespace of the launcher: with a new one
+        // inside it, a user who owns the container without having privileges outside could not open its
+        // /proc/PID/ns any more, so there the monitor stays dumpable.
+        dumpable: namespaces.makes_user(),
     };
-    let loaded = guest::load(machine, &procfs, program)?;
+    let loaded = confine::become_program(&plan.process, machine, &setting)?;
     drop(root);
-    tell_ready(control, launcher)?;
+    ties.tell_ready()?;
 
     let surroundings = factory.as_ref().map(|factory| Surroundings {
         factory,
         procfs: &procfs,
         rlimits: limits,
-        no_new_privileges: plan.process.no_new_privileges,
     });
     let loaded = start(plan, loaded, fifo, &procfs, surroundings.as_ref())?;
     drop((factory, procfs));
     signals::reset();
     Ok(loaded.run().map_err(GuestError::from)?)
-}
-
-/// Joins the control groups while the launcher writes id maps and the like, then one byte.
-fn begin(groups: Option<Groups>, launcher: &mut Option<UnixStream>) -> Result<(), SetupError> {
-    signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
-    if let Some(mut groups) = groups {
-        groups.join()?;
-    }
-    // A launcher that ended before this call is found by the closed socket.
-    let read = launcher
-        .as_mut()
-        .map(|launcher| launcher.read_exact(&mut [0]));
-    match read {
-        Some(Ok(())) => Ok(()),
-        _ => Err(SetupError::Orphaned),
-    }
 }
 
 fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
@@ -253,66 +146,6 @@ fn cover(plan: &LaunchPlan, root: &Root) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// Everything that makes this process the user's: after this it has no privilege that the program
-/// has not.
-fn become_process(
-    plan: &LaunchPlan,
-    root: &Root,
-    namespaces: &Namespaces,
-) -> Result<(), InitError> {
-    let process = &plan.process;
-    rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
-    credentials::give_streams(process);
-    // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
-    let at_cwd = match program::change_directory(root, &process.cwd) {
-        Err(ProgramError::Cwd {
-            errno: Errno(libc::EACCES | libc::EPERM),
-            ..
-        }) => false,
-        result => result.map(|()| true)?,
-    };
-    // Installing a filter takes CAP_SYS_ADMIN or no_new_privs, so it goes before the user, who may
-    // have neither.
-    if process.no_new_privileges {
-        credentials::no_new_privileges().map_err(SetupError::from)?;
-    }
-    seccomp::install().map_err(SetupError::from)?;
-    credentials::become_user(process).map_err(SetupError::from)?;
-    // Other processes of the container must not look into the monitor (ptrace(2), "access mode
-    // checking"). The memory of this process belongs to the user namespace of the launcher: with a
-    // new one inside it, a user who owns the container without having privileges outside could not
-    // open its /proc/PID/ns any more, so there the monitor stays dumpable.
-    if !namespaces.makes_user() {
-        // SAFETY: this operation takes numbers.
-        check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
-            .map_err(step("prctl(PR_SET_DUMPABLE)"))?;
-    }
-    // A change of credentials takes the signal away.
-    signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
-    if !at_cwd {
-        program::change_directory(root, &process.cwd)?;
-    }
-    // SAFETY: umask(2) touches no memory.
-    unsafe { libc::umask(process.umask.unwrap_or(0o022)) };
-    Ok(())
-}
-
-/// From here on the container outlives the launcher, and neither it nor the caller is spoken to.
-fn tell_ready(control: &mut Control, launcher: &mut Option<UnixStream>) -> Result<(), InitError> {
-    signals::die_with_parent(0).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
-    // The launcher hears it first: when the caller knows, the launcher's end no longer depends on
-    // what becomes of this process.
-    let told = launcher
-        .take()
-        .map(|mut launcher| launcher.write_all(&[READY]));
-    if !matches!(told, Some(Ok(()))) {
-        return Err(SetupError::Orphaned.into());
-    }
-    control.send(&Event::Ready)?;
-    control.close();
-    Ok(())
-}
-
 /// Waits for `start`, runs its hooks, and tells it whether the program runs.
 fn start(
     plan: &LaunchPlan,
@@ -345,9 +178,4 @@ fn start(
             Err(_) => Err(error.into()),
         },
     }
-}
-
-/// New descriptors of the machine go out of the guest's reach.
-fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
-    fds::make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
 }

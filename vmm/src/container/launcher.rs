@@ -8,15 +8,18 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::{CgroupError, Groups};
+use super::clone::clone_into;
 use super::fds;
-use super::init::{self, HostFiles};
+use super::init;
+use super::join::make_process;
 use super::namespaces::{id_map, NamespaceError, Namespaces};
 use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
+use super::ties::{Ties, READY};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
 use crate::exit::{end_as, ExitStatus};
-use crate::plan::LaunchPlan;
+use crate::plan::{self, LaunchPlan};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
@@ -50,28 +53,40 @@ pub enum LaunchError {
         value: String,
         errno: Errno,
     },
-    #[error("unable to make the container's init: {0}")]
+    #[error("unable to make a process of the container: {0}")]
     Clone(Errno),
     #[error("{call}: {errno}")]
     Call { call: &'static str, errno: Errno },
-    #[error("the container's init ended before it was ready: {0}")]
+    #[error("the container's process ended before it was ready: {0}")]
     InitDied(String),
 }
-
-/// linux/sched.h, since Linux 5.7; this libc does not have it yet.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// What an init tells its launcher when it has told the caller.
-pub(super) const READY: u8 = b'R';
-pub(super) const FAILED: u8 = b'E';
 
 /// Launches the container of the plan that arrives at descriptor `control_fd`, and ends this
 /// process.
 pub fn launch(control_fd: RawFd) -> ! {
+    run(control_fd, make_init)
+}
+
+/// The same of a process that joins a container.
+pub fn join(control_fd: RawFd) -> ! {
+    run(control_fd, make_process)
+}
+
+/// A process that was made, and has not told yet whether its program can run.
+pub struct Made {
+    pub pid: libc::pid_t,
+    /// To the process.
+    pub stream: UnixStream,
+    pub foreground: bool,
+}
+
+type Make = fn(&mut Control) -> Result<Made, LaunchError>;
+
+fn run(control_fd: RawFd, make: Make) -> ! {
     // SAFETY: this descriptor was given to the process for this and nobody else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(control_fd) };
     let mut control = Control::new(socket);
-    let status = match start(&mut control) {
+    let status = match start(&mut control, make) {
         Ok(Launched {
             pid,
             foreground: true,
@@ -101,13 +116,15 @@ struct Launched {
     foreground: bool,
 }
 
-/// `Err(None)`: the init has told the caller itself.
-fn start(control: &mut Control) -> Result<Launched, Option<LaunchError>> {
-    let plan = control.read_plan().map_err(LaunchError::from)?;
-    let (pid, mut sync) = make_init(control, plan)?;
-    let foreground = sync.foreground;
+/// `Err(None)`: the new process has told the caller itself.
+fn start(control: &mut Control, make: Make) -> Result<Launched, Option<LaunchError>> {
+    let Made {
+        pid,
+        mut stream,
+        foreground,
+    } = make(control)?;
     let mut word = [0];
-    match sync.stream.read_exact(&mut word) {
+    match stream.read_exact(&mut word) {
         Ok(()) if word[0] == READY => Ok(Launched { pid, foreground }),
         Ok(()) => {
             let _ = wait(pid);
@@ -124,93 +141,120 @@ fn start(control: &mut Control) -> Result<Launched, Option<LaunchError>> {
     }
 }
 
-struct Sync {
-    stream: UnixStream,
-    foreground: bool,
-}
-
-fn make_init(control: &mut Control, plan: LaunchPlan) -> Result<(libc::pid_t, Sync), LaunchError> {
+fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
+    let plan: LaunchPlan = control.read_plan()?;
     let guest_limits = rlimits::of_guest(&plan.process.rlimits)?;
-    let failed = |call| move |errno| LaunchError::Call { call, errno };
-    fds::raise_limit().map_err(failed("setrlimit"))?;
-    fds::check_preserved(plan.preserve_fds).map_err(|(index, errno)| LaunchError::PreservedFd {
-        index,
-        count: plan.preserve_fds,
-        errno,
-    })?;
-    control
-        .make_private(plan.preserve_fds)
-        .map_err(failed("dup"))?;
-
-    let private = |fd: OwnedFd| fds::make_private(fd).map_err(failed("dup"));
-    let host = HostFiles {
-        kvm: private(open_kvm()?)?,
-        kernel: private(open(&plan.machine.kernel, libc::O_RDONLY)?)?.into(),
-        fifo: plan
-            .exec_fifo
-            .as_ref()
-            .map(|path| open(path, libc::O_PATH).and_then(private))
-            .transpose()?,
-    };
+    prepare_descriptors(control, plan.preserve_fds)?;
+    let host = HostFiles::open(&plan.machine, plan.exec_fifo.as_deref())?;
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
     let mut namespaces = Namespaces::open(&plan.namespaces)?;
     let groups = plan.cgroup.as_ref().map(Groups::create).transpose()?;
     namespaces.join()?;
 
-    let (ours, theirs) = UnixStream::pair().map_err(|error| failed("socketpair")(error.into()))?;
-    let theirs = UnixStream::from(private(theirs.into())?);
+    let (ours, theirs) = socket_pair()?;
     let (pid, unified) = clone_into(namespaces.make, groups.as_ref().and_then(Groups::unified))
         .map_err(LaunchError::Clone)?;
     if pid == 0 {
         drop((ours, host_proc));
-        let descriptors = init::Descriptors {
-            host,
-            groups,
-            launcher: theirs,
-        };
-        init::run(&plan, guest_limits, &namespaces, control, descriptors)
+        let ties = Ties::new(control, theirs);
+        init::run(&plan, guest_limits, &namespaces, ties, host, groups)
     }
     drop(theirs);
     let child = Child { host_proc, pid };
-    let sync = Sync {
-        stream: ours,
-        foreground: plan.foreground,
-    };
     let left = if unified { None } else { groups };
-    match release(control, &plan, &child, left, &sync, namespaces.makes_user()) {
-        Ok(()) => Ok((pid, sync)),
-        Err(error) => {
-            // SAFETY: the child has not been waited for, so the pid is still its own.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-            let _ = wait(pid);
-            Err(error)
+    finish(control, pid, ours, plan.foreground, left, || {
+        if namespaces.makes_user() {
+            child.write_id_maps(&plan)?;
         }
+        match plan.process.oom_score_adj {
+            Some(score) => child.write("oom_score_adj", &score.to_string()),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Raises the limit of descriptors, and closes all that this process was not told of.
+pub fn prepare_descriptors(control: &mut Control, preserve: u32) -> Result<(), LaunchError> {
+    let failed = |call| move |errno| LaunchError::Call { call, errno };
+    fds::raise_limit().map_err(failed("setrlimit"))?;
+    fds::check_preserved(preserve).map_err(|(index, errno)| LaunchError::PreservedFd {
+        index,
+        count: preserve,
+        errno,
+    })?;
+    control.make_private(preserve).map_err(failed("dup"))
+}
+
+/// What is opened on the host, with the launcher's rights; private descriptors.
+pub struct HostFiles {
+    pub kvm: OwnedFd,
+    /// The unikernel's image.
+    pub kernel: File,
+    /// The monitor's own file.
+    pub monitor: OwnedFd,
+    /// An O_PATH descriptor of the exec fifo.
+    pub fifo: Option<OwnedFd>,
+}
+
+impl HostFiles {
+    pub fn open(machine: &plan::Machine, fifo: Option<&Path>) -> Result<HostFiles, LaunchError> {
+        Ok(HostFiles {
+            kvm: private(open_kvm()?)?,
+            kernel: private(open(&machine.kernel, libc::O_RDONLY)?)?.into(),
+            monitor: private(open(Path::new("/proc/self/exe"), libc::O_PATH)?)?,
+            fifo: fifo
+                .map(|path| open(path, libc::O_PATH).and_then(private))
+                .transpose()?,
+        })
     }
 }
 
-/// Does to the new init what only the host may do, tells the caller of it and lets it go on.
-fn release(
+/// (the launcher's, the new process's)
+pub fn socket_pair() -> Result<(UnixStream, UnixStream), LaunchError> {
+    let failed = |errno| LaunchError::Call {
+        call: "socketpair",
+        errno,
+    };
+    let (ours, theirs) = UnixStream::pair().map_err(|error| failed(error.into()))?;
+    Ok((ours, private(theirs.into())?.into()))
+}
+
+fn private(fd: OwnedFd) -> Result<OwnedFd, LaunchError> {
+    fds::make_private(fd).map_err(|errno| LaunchError::Call { call: "dup", errno })
+}
+
+/// Does to the new process what only the host may, tells the caller of it and lets it go on.
+///
+/// `groups`: it is still to be added to that of version 2.
+pub fn finish(
     control: &mut Control,
-    plan: &LaunchPlan,
-    child: &Child,
+    pid: libc::pid_t,
+    mut stream: UnixStream,
+    foreground: bool,
     groups: Option<Groups>,
-    sync: &Sync,
-    makes_user: bool,
-) -> Result<(), LaunchError> {
-    if makes_user {
-        child.write_id_maps(plan)?;
+    settle: impl FnOnce() -> Result<(), LaunchError>,
+) -> Result<Made, LaunchError> {
+    let release = || {
+        settle()?;
+        if let Some(mut groups) = groups {
+            groups.add_to_unified(pid)?;
+        }
+        Ok(control.send(&Event::Pid { pid })?)
+    };
+    if let Err(error) = release() {
+        // SAFETY: the child has not been waited for, so the pid is still its own.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        let _ = wait(pid);
+        return Err(error);
     }
-    if let Some(score) = plan.process.oom_score_adj {
-        child.write("oom_score_adj", &score.to_string())?;
-    }
-    if let Some(mut groups) = groups {
-        groups.add_to_unified(child.pid)?;
-    }
-    control.send(&Event::Pid { pid: child.pid })?;
-    // Should the init be dead, reading from it tells so.
-    let _ = (&sync.stream).write_all(b"g");
-    Ok(())
+    // Should the process be dead, reading from it tells so.
+    let _ = stream.write_all(b"g");
+    Ok(Made {
+        pid,
+        stream,
+        foreground,
+    })
 }
 
 /// The init's files in the /proc that the launcher was started with.
@@ -255,39 +299,14 @@ impl Child {
     }
 }
 
-/// As fork(2), with new namespaces for the child, in a control group of version 2 if it may be there
-/// (clone(2), CLONE_INTO_CGROUP): returns whether it is.
-fn clone_into(namespaces: i32, group: Option<&File>) -> Result<(libc::pid_t, bool), Errno> {
-    if let Some(group) = group {
-        if let Ok(pid) = clone(namespaces, Some(group)) {
-            return Ok((pid, true));
-        }
-    }
-    Ok((clone(namespaces, None)?, false))
-}
-
-fn clone(namespaces: i32, group: Option<&File>) -> Result<libc::pid_t, Errno> {
-    // libc keeps its thread's id where the kernel clears it at the end; the child's must be its own.
-    let mut thread_id: *mut libc::pid_t = std::ptr::null_mut();
-    // SAFETY: PR_GET_TID_ADDRESS writes one pointer.
-    let known = check(unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut thread_id) }).is_ok();
-    // SAFETY: clone_args consists of integers; zero is a value of each.
-    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = namespaces as u64;
-    if known && !thread_id.is_null() {
-        args.flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as u64;
-        args.child_tid = thread_id as u64;
-    }
-    if let Some(group) = group {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = group.as_raw_fd() as u64;
-    }
-    args.exit_signal = libc::SIGCHLD as u64;
-    // SAFETY: without CLONE_VM the child has a copy of this process, which has one thread, so every
-    // lock and invariant is as it was.
-    let pid =
-        check(unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<libc::clone_args>()) })?;
-    Ok(pid as libc::pid_t)
+/// Writes a file of this process's directory in /proc.
+pub fn write_own(file: &str, value: &str) -> Result<(), LaunchError> {
+    let path = format!("/proc/self/{file}");
+    std::fs::write(&path, value).map_err(|error| LaunchError::Process {
+        file: path,
+        value: value.to_owned(),
+        errno: error.into(),
+    })
 }
 
 fn open_kvm() -> Result<OwnedFd, LaunchError> {
@@ -305,7 +324,7 @@ fn open_kvm() -> Result<OwnedFd, LaunchError> {
     })
 }
 
-fn open(path: &Path, flags: i32) -> Result<OwnedFd, LaunchError> {
+pub fn open(path: &Path, flags: i32) -> Result<OwnedFd, LaunchError> {
     let failed = |errno| LaunchError::Open {
         path: path.to_owned(),
         errno,

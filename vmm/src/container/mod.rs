@@ -1,22 +1,27 @@
 //! The container around a microVM: its namespaces, control groups, mounts and credentials.
 //!
 //! [`launcher`] is the caller's child; it makes the [`init`], which becomes the container's first
-//! process, sets the container up from the inside and then is the monitor of its microVM.
+//! process, sets the container up from the inside and then is the monitor of its microVM. [`join`] adds
+//! further processes, each with a microVM of its own.
 
 mod capabilities;
 mod cgroup;
 mod cgroup_view;
 mod child;
+mod clone;
+mod confine;
 mod copy_up;
 mod credentials;
 mod device_filter;
 mod devices;
-mod executable;
+pub mod executable;
+mod failure;
 pub mod fds;
-mod guest;
+pub mod guest;
 mod guest_hooks;
 pub mod hook;
 mod init;
+mod join;
 pub mod launcher;
 mod masks;
 mod mount_api;
@@ -31,5 +36,7 @@ mod script;
 pub mod seccomp;
 mod settings;
 pub mod signals;
+mod target;
+mod ties;
 
-pub use launcher::launch;
+pub use launcher::{join, launch};

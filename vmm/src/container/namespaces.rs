@@ -15,6 +15,8 @@ pub enum NamespaceError {
     Kind { path: PathBuf, kind: &'static str },
     #[error("namespace path: join {}: {errno}", path.display())]
     Join { path: PathBuf, errno: Errno },
+    #[error("join the namespaces of process {pid}: {errno}")]
+    Process { pid: i32, errno: Errno },
     #[error("a container needs a mount namespace")]
     NoMountNamespace,
 }

@@ -1,5 +1,6 @@
 //! The container's program: where it is, what it is given, and whether the user may run it.
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
@@ -26,6 +27,10 @@ pub enum ProgramError {
     Executable(#[from] ExecError),
     #[error("process args cannot be empty")]
     NoArgs,
+    #[error("invalid environment variable: {pair:?}")]
+    Variable { pair: String },
+    #[error("environment variable name can't be empty: {pair:?}")]
+    NoName { pair: String },
     #[error("process {what} has a zero byte")]
     ZeroByte { what: &'static str },
     #[error("chdir to cwd ({cwd:?}) set in config.json failed: {errno}")]
@@ -137,7 +142,7 @@ fn variable<'a>(process: &'a Process, name: &str) -> Option<&'a str> {
 
 /// The plan's environment, and HOME from the image's /etc/passwd if it has none, or an empty one.
 pub fn environment(process: &Process, root: &Root) -> Result<Vec<CString>, ProgramError> {
-    let mut env = c_strings(&process.env, "environment")?;
+    let mut env = c_strings(&distinct(&process.env)?, "environment")?;
     if variable(process, "HOME").unwrap_or_default().is_empty() {
         env.retain(|variable| variable.as_bytes() != b"HOME=");
         let home = home_of(root, process.uid).unwrap_or_else(|| b"/".to_vec());
@@ -147,6 +152,28 @@ pub fn environment(process: &Process, root: &Root) -> Result<Vec<CString>, Progr
         })?);
     }
     Ok(env)
+}
+
+/// Of two variables of one name the last counts, in the place of the first.
+fn distinct(env: &[String]) -> Result<Vec<String>, ProgramError> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut distinct: Vec<String> = Vec::with_capacity(env.len());
+    for pair in env {
+        let Some((name, _)) = pair.split_once('=') else {
+            return Err(ProgramError::Variable { pair: pair.clone() });
+        };
+        if name.is_empty() {
+            return Err(ProgramError::NoName { pair: pair.clone() });
+        }
+        match places.get(name) {
+            Some(place) => distinct[*place].clone_from(pair),
+            None => {
+                places.insert(name, distinct.len());
+                distinct.push(pair.clone());
+            }
+        }
+    }
+    Ok(distinct)
 }
 
 fn c_strings(texts: &[String], what: &'static str) -> Result<Vec<CString>, ProgramError> {
@@ -183,7 +210,23 @@ fn home_in(passwd: &[u8], uid: u32) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::home_in;
+    use super::{distinct, home_in};
+
+    #[test]
+    fn of_two_variables_the_last_counts_where_the_first_stood() {
+        let env = |pairs: &[&str]| {
+            pairs
+                .iter()
+                .map(|pair| pair.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            distinct(&env(&["A=1", "B=", "A=2=3"])).unwrap(),
+            env(&["A=2=3", "B="])
+        );
+        assert!(distinct(&env(&["A"])).is_err());
+        assert!(distinct(&env(&["=A"])).is_err());
+    }
 
     #[test]
     fn home_is_the_sixth_field_of_the_uids_line() {

@@ -1,0 +1,53 @@
+/** A container's record, and the process that joins it -> join plan. */
+import { runcError } from '../errors.ts';
+import type { JoinPlan } from '../join-plan.ts';
+import type { Process } from '../spec/index.ts';
+import type { ContainerRecord, PlanProcess } from '../state/record.ts';
+import { planProcess } from './process.ts';
+import { refuseUnsupportedProcess } from './unsupported.ts';
+
+export interface JoinOptions {
+  process: PlanProcess;
+  /** Absolute directories of the groups that it joins. */
+  cgroups: string[];
+  /** Whether the launcher stays as its parent. */
+  foreground: boolean;
+  /** How many descriptors from 3 on are for it. */
+  preserveFds: number;
+  /** Absolute path of the unikernel image. */
+  kernel: string;
+  /** Whether the monitor prints the guest's boot line and exit counters. */
+  verbose: boolean;
+}
+
+export function computeJoinPlan(record: ContainerRecord, options: JoinOptions): JoinPlan {
+  const { id, init, machine } = record;
+  if (init === null) throw runcError('ERR_PINION_EXEC_STOPPED');
+  const { process, cgroups, foreground, preserveFds, kernel, verbose } = options;
+  return {
+    id,
+    foreground,
+    init,
+    cgroups,
+    process,
+    preserveFds,
+    machine: { kernel, ...machine, verbose },
+  };
+}
+
+/**
+ * An OCI process for a container that is there. What it leaves open is as the container's own process
+ * has it, by runc's rules.
+ */
+export function planJoiningProcess(process: Process, container: PlanProcess): PlanProcess {
+  refuseUnsupportedProcess(process);
+  const plan = planProcess(process);
+  const capabilities = plan.capabilities ?? container.capabilities;
+  const oomScoreAdj = plan.oomScoreAdj ?? container.oomScoreAdj;
+  return {
+    ...plan,
+    rlimits: plan.rlimits.length > 0 ? plan.rlimits : container.rlimits,
+    ...(capabilities !== undefined && { capabilities }),
+    ...(oomScoreAdj !== undefined && { oomScoreAdj }),
+  };
+}
