@@ -6,7 +6,7 @@ use std::fmt::Write;
 use pinion_abi::calls::{machine, Arg, Call, Wait, Way, CALLS, MAX_DATA};
 use pinion_abi::channel::{CHANNEL_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::{self, per_cpu, physical, GRANULE};
-use pinion_abi::{ports, Errno};
+use pinion_abi::ports;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/abi.md");
 
@@ -169,18 +169,7 @@ fn describe(way: &Way) -> (String, String) {
             let kinds: Vec<String> = kinds.iter().copied().map(name).collect();
             (who, kinds.join("; "))
         }
-        Way::Refused(errno, why) => (format!("refused: {}", errno_name(*errno)), why.to_string()),
-    }
-}
-
-fn errno_name(errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => "EPERM".to_owned(),
-        Errno::ENOSYS => "ENOSYS".to_owned(),
-        Errno::EINVAL => "EINVAL".to_owned(),
-        Errno::ENOSPC => "ENOSPC".to_owned(),
-        Errno::EOPNOTSUPP => "EOPNOTSUPP".to_owned(),
-        Errno(number) => format!("errno {number}"),
+        Way::Refused(errno, why) => (format!("refused: {}", errno.name()), why.to_string()),
     }
 }
 

@@ -9,6 +9,14 @@ macro_rules! errnos {
     ($($name:ident = $value:literal)*) => {
         impl Errno {
             $(pub const $name: Errno = Errno($value);)*
+
+            /// Its name, or nothing if it is none of these.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($value => stringify!($name),)*
+                    _ => "",
+                }
+            }
         }
     };
 }

@@ -13,6 +13,7 @@ pub mod channel;
 pub mod elf;
 pub mod errno;
 pub mod layout;
+pub mod missing;
 pub mod ports;
 pub mod sockets;
 

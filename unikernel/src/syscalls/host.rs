@@ -9,12 +9,15 @@ use pinion_abi::sockets::{self as sockets_abi, Value};
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
+use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::space::{Access, Fault, SPACE};
 use crate::mm::user;
 
+const IOCTL: u32 = 16;
 const PIPE: u32 = 22;
 const PIPE2: u32 = 293;
+const FCNTL: u32 = 72;
 const SELECT: u32 = 23;
 const PSELECT6: u32 = 270;
 const PPOLL: u32 = 271;
@@ -266,7 +269,10 @@ impl Data {
             Arg::VectorOut(at) => self.vector(value, other(at), Access::Write),
             Arg::Ioctl => match calls::ioctl(args[1] as u32) {
                 Some(kind) => self.argument(index, kind, args),
-                None => Err(Errno::ENOTTY),
+                None => {
+                    boot::missing().count_command(IOCTL, args[1] as u32);
+                    Err(Errno::ENOTTY)
+                }
             },
             Arg::InMessage(at) => {
                 let bytes = other(at).checked_add(HEAD_BYTES.into());
@@ -317,7 +323,10 @@ impl Data {
             }
             Arg::Fcntl => match calls::fcntl(args[1] as u32) {
                 Some(kind) => self.argument(index, kind, args),
-                None => Err(Errno::EINVAL),
+                None => {
+                    boot::missing().count_command(FCNTL, args[1] as u32);
+                    Err(Errno::EINVAL)
+                }
             },
         }
     }

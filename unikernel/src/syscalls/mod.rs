@@ -98,15 +98,14 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         Entry::Refused(errno) => Err(errno),
         Entry::Missing => Err(Errno::ENOSYS),
     };
-    let missing = match result {
+    let refused = match result {
+        _ if matches!(entry, Entry::Refused(_)) => true,
         Err(Errno::ENOSYS) => true,
         Err(errno) => REFUSING.contains(&(number, errno)),
         Ok(_) => false,
     };
-    if missing {
-        if let Some(counter) = counters.missing.get(number) {
-            boot::count(counter);
-        }
+    if refused {
+        boot::missing().count(number as u32);
     }
     frame.rax = match result {
         Ok(value) => value,
