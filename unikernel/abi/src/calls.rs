@@ -259,7 +259,7 @@ macro_rules! for_each_call {
             154 modify_ldt (refused ENOSYS "the processor's tables are the kernel's own")
             155 pivot_root (refused EPERM "mounts are made by config.json alone")
             156 _sysctl (refused ENOSYS "Linux has none any more: /proc/sys is there")
-            157 prctl (guest)
+            157 prctl (either Never [Int Int Int Int Int])
             158 arch_prctl (guest)
             159 adjtimex (host Never [InOut(208)])
             160 setrlimit (guest)
