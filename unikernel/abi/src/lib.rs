@@ -15,5 +15,6 @@ pub mod errno;
 pub mod layout;
 pub mod missing;
 pub mod ports;
+pub mod sockets;
 
 pub use errno::Errno;

@@ -21,6 +21,7 @@ mod privileges;
 mod processes;
 mod procfs;
 mod programs;
+mod sockets;
 mod stats;
 mod sys;
 mod table;
