@@ -27,7 +27,11 @@ test.each([
   'forking',
   'reading',
   'many',
-])('threads at the same time: %s', async (name) => {
-  const program = await build('vcpus', '-pthread');
-  for (let round = 0; round < 2; round++) await expectSame(program, [name]);
-}, 120_000);
+])(
+  'threads at the same time: %s',
+  async (name) => {
+    const program = await build('vcpus', '-pthread');
+    for (let round = 0; round < 2; round++) await expectSame(program, [name]);
+  },
+  120_000,
+);
