@@ -298,6 +298,14 @@ pub(super) fn close_range(call: &mut Call) -> Outcome {
     Ok(0)
 }
 
+/// ioctl(2).
+pub(super) fn ioctl(call: &mut Call) -> Outcome {
+    match call.args.int(1) as libc::c_ulong {
+        libc::TIOCGPTPEER => make(call),
+        _ => call.make(),
+    }
+}
+
 /// fcntl(2).
 pub(super) fn fcntl(call: &mut Call) -> Outcome {
     let (fd, command) = (call.args.fd(0), call.args.int(1));
