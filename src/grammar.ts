@@ -82,6 +82,7 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
+  doctor: { args: {}, flags: HELP },
   exec: {
     args: ID,
     passThrough: {

@@ -18,6 +18,7 @@ export { processCaller };
 const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandClass<N> }> } = {
   create: () => import('./commands/create.ts'),
   delete: () => import('./commands/delete.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   exec: () => import('./commands/exec.ts'),
   kill: () => import('./commands/kill.ts'),
   list: () => import('./commands/list.ts'),

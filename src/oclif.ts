@@ -8,6 +8,7 @@ import { processCaller } from './caller.ts';
 import type { CommandClass } from './command.ts';
 import create from './commands/create.ts';
 import remove from './commands/delete.ts';
+import doctor from './commands/doctor.ts';
 import exec from './commands/exec.ts';
 import kill from './commands/kill.ts';
 import list from './commands/list.ts';
@@ -22,6 +23,7 @@ import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
 const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   create,
   delete: remove,
+  doctor,
   exec,
   kill,
   list,

@@ -5,7 +5,8 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['process', 'time', 'events', 'fork']) programs[name] = await build(name);
+  for (const name of ['process', 'time', 'events', 'fork', 'exec'])
+    programs[name] = await build(name);
 });
 
 test.each([
@@ -29,6 +30,15 @@ test.each([
   ['fork', 'orphan'],
   ['fork', 'looping'],
   ['fork', 'threads'],
+  ['exec', 'given'],
+  ['exec', 'large'],
+  ['exec', 'errors'],
+  ['exec', 'at'],
+  ['exec', 'attributes'],
+  ['exec', 'threads'],
+  ['exec', 'closed'],
+  ['exec', 'chain'],
+  ['exec', 'names'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);
 });

@@ -13,6 +13,8 @@ use crate::arch::{self, entry, per_cpu, Frame};
 use crate::channel;
 use crate::loader;
 use crate::mm::memory;
+use crate::signals;
+use crate::syscalls::process;
 use crate::threads::{scheduler, Thread};
 
 #[used]
@@ -88,6 +90,8 @@ pub extern "C" fn start() -> ! {
         panic!("no memory for the first thread");
     };
     scheduler::start(first);
+    signals::inherit(&info.process.inherited);
+    process::set_timer_slack(info.process.inherited.timer_slack);
 
     match loader::load() {
         Ok(frame) => {
@@ -98,7 +102,7 @@ pub extern "C" fn start() -> ! {
         }
         Err(error) => {
             channel::log(error.text());
-            crate::syscalls::process::exit_with_signal(9)
+            process::exit_with_signal(9)
         }
     }
 }

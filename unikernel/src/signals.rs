@@ -8,6 +8,9 @@ pub mod timers;
 
 use core::sync::atomic::Ordering;
 
+use alloc::vec::Vec;
+
+use pinion_abi::boot::{Inherited, PendingSignal};
 use pinion_abi::calls::machine;
 use pinion_abi::channel::{INFO_WORDS, TIMER};
 use pinion_abi::Errno;
@@ -268,6 +271,35 @@ fn take_over() {
         let held = SIGNALS.lock().held;
         tell_held(held);
     }
+}
+
+/// What a program keeps of the one before it in this process. The monitor has done so on the host.
+pub fn inherit(inherited: &Inherited) {
+    current()
+        .blocked_signals
+        .store(inherited.blocked & !UNBLOCKABLE, Ordering::Relaxed);
+    let mut signals = SIGNALS.lock();
+    signals.held = inherited.blocked & !UNBLOCKABLE;
+    for number in (1..=LAST).filter(|number| inherited.ignored & Signal(*number).bit() != 0) {
+        signals.actions[number as usize].handler = IGNORE;
+    }
+}
+
+/// The set that the process ignores.
+pub fn ignored() -> u64 {
+    let signals = SIGNALS.lock();
+    let numbers = (1..=LAST).map(Signal);
+    let ignored = numbers.filter(|signal| signals.actions[signal.0 as usize].handler == IGNORE);
+    ignored.fold(0, |set, signal| set | signal.bit())
+}
+
+/// Copies of all that waits here for the running thread or the process; but for those of timers, which
+/// end with the program.
+pub fn waiting() -> Vec<PendingSignal> {
+    collect();
+    let mut all = PENDING.copies();
+    all.extend(current().pending_signals.copies());
+    all
 }
 
 /// A child of fork(2) has none of its parent's, and no timers.

@@ -9,8 +9,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
+use pinion_abi::boot::Inherited;
+
 use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
+use crate::exec;
 use crate::exit::end_as;
 use crate::machine::{Factory, Guest};
 
@@ -25,13 +28,9 @@ pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
     }
 }
 
-fn keep(fd: OwnedFd) -> io::Result<OwnedFd> {
-    fds::make_private(fd).map_err(|errno| io::Error::from_raw_os_error(errno.0))
-}
-
 fn open(path: &str) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
-    Ok(keep(file.into())?)
+    Ok(fds::keep_private(file.into())?)
 }
 
 /// The caller's limits, (soft, hard) by number.
@@ -54,11 +53,12 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let mut rlimits = rlimits();
     fds::raise_limit().map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
     let kvm = File::options().read(true).write(true).open("/dev/kvm");
-    let kvm = keep(kvm.map_err(|error| format!("/dev/kvm: {error}"))?.into())?;
+    let kvm = fds::keep_private(kvm.map_err(|error| format!("/dev/kvm: {error}"))?.into())?;
     let kernel = File::from(open(kernel)?);
     let executable = open(program[0])?;
     let executable_bytes = File::from(executable.try_clone()?).metadata()?.size();
-    let mut machine = Factory::new(kvm, keep, kernel, None)?.make()?;
+    let monitor = exec::open_monitor()?;
+    let mut machine = Factory::new(kvm, fds::keep_private, kernel, monitor, None)?.make()?;
     // A benchmark's word on when it executed this monitor (bench/programs/started.c).
     let ticks = std::env::var("PINION_EXEC_TICKS").ok();
     if let Some(ticks) = ticks.and_then(|ticks| ticks.parse().ok()) {
@@ -81,7 +81,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         private_floor: floor,
         nofile: (rlimits[7][0], rlimits[7][1]),
         proc: open("/proc")?,
-        executable: keep(executable.as_fd().try_clone_to_owned()?)?,
+        executable: fds::keep_private(executable.as_fd().try_clone_to_owned()?)?,
         executable_path: string(fs::canonicalize(program[0])?.as_os_str().as_bytes())?,
         arguments: arguments.clone(),
         environment: environment.clone(),
@@ -94,7 +94,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         arguments,
         environment,
         rlimits,
-        no_new_privileges: false,
+        inherited: Inherited::default(),
         verbose: std::env::var_os("PINION_VERBOSE").is_some(),
     };
     end_as(machine.load(guest, service)?.run()?)

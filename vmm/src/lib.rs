@@ -5,6 +5,7 @@ pub mod calls;
 pub mod container;
 pub mod control;
 pub mod errno;
+pub mod exec;
 pub mod exit;
 mod heap;
 pub mod kvm;

@@ -4,18 +4,39 @@
 //! - `pinion-vmm join --control-fd N` adds a process to one, in the same way.
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
 //! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
+//! - `pinion-vmm resume FD` is what execve(2) of a guest makes of its monitor.
 //! - `pinion-vmm --version`
+//!
+//! It is no Rust `main`: that one would ignore SIGPIPE, handle SIGSEGV and open /dev/null for the
+//! program's closed streams, all of which a program's next one would inherit.
+#![no_main]
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use pinion_vmm::{bare, container};
+use pinion_vmm::{bare, container, exec};
 
 const USAGE: &str = "usage: pinion-vmm launch | join --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
 
-fn main() -> ExitCode {
+/// The C library's entry.
+///
+/// # Safety
+/// As for any C program: called once, by the C library.
+#[no_mangle]
+pub unsafe extern "C" fn main(_: libc::c_int, _: *const *const libc::c_char) -> libc::c_int {
+    i32::from(run() != ExitCode::SUCCESS)
+}
+
+fn run() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let [exec::RESUME, fd] = words[..] {
+        match fd.parse() {
+            Ok(fd) if fd > 2 => exec::resume(fd),
+            _ => return fail(&format!("resume {fd}: not a descriptor above 2")),
+        }
+    }
+    container::signals::ignore_broken_pipes();
     match words[..] {
         [command @ ("launch" | "join"), "--control-fd", fd] => match fd.parse() {
             Ok(fd) if fd > 2 && command == "launch" => container::launch(fd),

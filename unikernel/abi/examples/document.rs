@@ -254,7 +254,7 @@ fn boot_memory() -> String {
         ),
         (
             physical::BOOT_INFO,
-            physical::STRINGS - physical::BOOT_INFO,
+            physical::PER_CPU - physical::BOOT_INFO,
             "`BootInfo` (`unikernel/abi/src/boot.rs`)",
         ),
         (

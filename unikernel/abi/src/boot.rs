@@ -65,7 +65,38 @@ pub struct ProcessInfo {
     pub hwcap2: u64,
     /// (soft, hard) by RLIMIT_* number (asm-generic/resource.h), 16 of them.
     pub rlimits: [[u64; 2]; 16],
+    pub inherited: Inherited,
 }
+
+/// What the kernel keeps of a process that execve(2) does not reset.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// Signals that the thread blocks, and that the process ignores (bit N - 1 for signal N).
+    pub blocked: u64,
+    pub ignored: u64,
+    /// prctl(2), PR_SET_TIMERSLACK, in nanoseconds; 0: the default.
+    pub timer_slack: u64,
+}
+
+/// What [`crate::calls::machine::EXEC`] is told; `signals` of [`PendingSignal`] follow, then the
+/// path, the arguments and the environment as in [`BootInfo::strings`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecInfo {
+    /// Of execveat(2).
+    pub directory: i32,
+    pub flags: u32,
+    pub argc: u32,
+    pub envc: u32,
+    pub signals: u32,
+    pub _pad: u32,
+    pub inherited: Inherited,
+    pub rlimits: [[u64; 2]; 16],
+}
+
+/// A signal that waits to be taken: the beginning of its siginfo_t.
+pub type PendingSignal = [u32; crate::channel::INFO_WORDS];
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]

@@ -38,21 +38,20 @@ pub mod physical {
     pub const TABLES_BOOT: u64 = 8;
     /// [`crate::boot::BootInfo`].
     pub const BOOT_INFO: u64 = TABLES + TABLES_PAGES * PAGE;
-    /// The program's strings: see [`crate::boot::BootInfo::strings`].
-    pub const STRINGS: u64 = BOOT_INFO + 4 * PAGE;
-    /// Bytes for strings: what Linux allows for arguments and environment on an 8 MiB stack is
-    /// 2 MiB, but this must fit the first granule.
-    pub const STRINGS_BYTES: u64 = 512 << 10;
     /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
-    pub const PER_CPU: u64 = STRINGS + STRINGS_BYTES;
+    pub const PER_CPU: u64 = BOOT_INFO + 4 * PAGE;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
     pub const KERNEL_IMAGE: u64 = GRANULE;
     pub const KERNEL_IMAGE_BYTES: u64 = GRANULE;
     /// The channel of vCPU 0: see [`crate::channel`].
     pub const CHANNEL: u64 = KERNEL_IMAGE + KERNEL_IMAGE_BYTES;
+    /// The program's strings: see [`crate::boot::BootInfo::strings`].
+    pub const STRINGS: u64 = CHANNEL + crate::channel::CHANNEL_BYTES.next_multiple_of(GRANULE);
+    /// Bytes for strings: the most that Linux allows for arguments and environment (execve(2)).
+    pub const STRINGS_BYTES: u64 = 6 << 20;
     /// What follows is the kernel's to give out.
-    pub const BOOT_END: u64 = CHANNEL + crate::channel::CHANNEL_BYTES.next_multiple_of(GRANULE);
+    pub const BOOT_END: u64 = STRINGS + STRINGS_BYTES;
 
     const _: () = assert!(PER_CPU + PER_CPU_BYTES <= GRANULE);
 }

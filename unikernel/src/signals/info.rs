@@ -4,7 +4,9 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
+use pinion_abi::boot::PendingSignal;
 use pinion_abi::channel::INFO_WORDS;
 use pinion_abi::Errno;
 use spin::Mutex;
@@ -149,6 +151,13 @@ impl Pending {
             QUEUED.fetch_sub(1, Ordering::Relaxed);
         }
         Some(info.unwrap_or(Info::new(signal, SI_USER)))
+    }
+
+    /// Copies of all but timers' signals.
+    pub fn copies(&self) -> Vec<PendingSignal> {
+        let infos = self.infos.lock();
+        let others = infos.iter().filter(|info| info.timer.is_none());
+        others.map(|info| info.words).collect()
     }
 
     /// Drops all of a set; returns them.

@@ -31,6 +31,11 @@ pub fn soft(resource: usize) -> u64 {
     with(|limits| limits[resource][0])
 }
 
+/// All, by number.
+pub fn all() -> [[u64; 2]; COUNT] {
+    with(|limits| *limits)
+}
+
 fn index(resource: u64) -> Result<usize, Errno> {
     usize::try_from(resource as u32)
         .ok()

@@ -1,6 +1,7 @@
 //! The system calls. [`pinion_abi::calls`] has a row for each; rows marked `guest` name a handler
 //! in one of the modules here, rows marked `host` go to the monitor by [`host`].
 
+mod exec;
 mod host;
 pub mod limits;
 mod memory;
@@ -23,6 +24,7 @@ use crate::{boot, channel, text};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
+    pub use super::exec::*;
     pub use super::limits::*;
     pub use super::memory::*;
     pub use super::process::*;

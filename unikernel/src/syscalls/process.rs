@@ -90,6 +90,18 @@ pub fn forget_death_signal() {
     ATTRIBUTES.lock().death_signal = 0;
 }
 
+/// prctl(2), PR_GET_TIMERSLACK.
+pub fn timer_slack() -> u64 {
+    ATTRIBUTES.lock().timer_slack
+}
+
+/// What a program keeps of the one before it.
+pub fn set_timer_slack(nanoseconds: u64) {
+    if nanoseconds != 0 {
+        ATTRIBUTES.lock().timer_slack = nanoseconds;
+    }
+}
+
 /// The first name of the process: the last part of its program's path.
 pub fn set_name(path: &[u8]) {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);

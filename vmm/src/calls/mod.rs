@@ -19,6 +19,7 @@ mod notify;
 mod open;
 mod processes;
 mod procfs;
+mod programs;
 mod stats;
 mod sys;
 mod table;
@@ -37,6 +38,7 @@ use pinion_abi::channel::Request;
 use pinion_abi::Errno;
 
 pub use self::memory::{GuestMemory, SlotData};
+pub use self::programs::{SetIds, AT_EXECVE_CHECK};
 use self::sys::{Failure, Outcome};
 pub use self::table::HOST_CALLS;
 

@@ -1,6 +1,8 @@
 //! From a process that has set itself up in the container to the program: its user, its limits, and
 //! nothing that the program must not have.
 
+use pinion_abi::boot::Inherited;
+
 use super::credentials;
 use super::failure::{step, InitError, SetupError};
 use super::guest::{self, Program};
@@ -48,7 +50,7 @@ pub fn become_program(
         executable,
         env,
         rlimits: setting.limits,
-        no_new_privileges: process.no_new_privileges,
+        inherited: Inherited::default(),
         verbose: setting.verbose,
     };
     Ok(guest::load(machine, procfs, program)?)

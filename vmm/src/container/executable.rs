@@ -32,12 +32,35 @@ pub enum ExecError {
         interpreter: Box<Path>,
         errno: Errno,
     },
+    /// What is to read a script.
+    #[error("exec {}: interpreter {}: {}", path.display(), interpreter.display(), elf.text())]
+    ScriptElf {
+        path: Box<Path>,
+        interpreter: Box<Path>,
+        elf: ElfError,
+    },
+    /// The dynamic linker.
     #[error("exec {}: interpreter {}: {}", path.display(), interpreter.display(), elf.text())]
     InterpreterElf {
         path: Box<Path>,
         interpreter: Box<Path>,
         elf: ElfError,
     },
+}
+
+impl ExecError {
+    /// What execve(2) says of it.
+    pub fn errno(&self) -> Errno {
+        match self {
+            // Linux tells a directory from other files that are no programs as little as this.
+            ExecError::File { errno, .. } | ExecError::Interpreter { errno, .. } => match errno {
+                Errno(libc::EISDIR) => Errno(libc::EACCES),
+                errno => *errno,
+            },
+            ExecError::Elf { .. } | ExecError::ScriptElf { .. } => Errno(libc::ENOEXEC),
+            ExecError::InterpreterElf { .. } => Errno(libc::ELIBBAD),
+        }
+    }
 }
 
 /// An ELF file that can be loaded, and the arguments that it gets.
@@ -115,7 +138,7 @@ fn bad_elf(program: &Path, name: &CStr, elf: ElfError) -> ExecError {
         return ExecError::Elf { path, elf };
     }
     let interpreter = Box::from(name);
-    ExecError::InterpreterElf {
+    ExecError::ScriptElf {
         path,
         interpreter,
         elf,
@@ -158,7 +181,11 @@ fn check_linker(elf: &Elf, file: &File, program: &Path, procfs: &Procfs) -> Resu
     let failed = |errno| failure(program, name, errno);
     let linker = open_interpreter(name, procfs).map_err(failed)?;
     let (head, bytes) = head(&linker).map_err(failed)?;
-    Elf::parse(&head, bytes).map_err(|elf| bad_elf(program, name, elf))?;
+    Elf::parse(&head, bytes).map_err(|elf| ExecError::InterpreterElf {
+        path: Box::from(program),
+        interpreter: Box::from(as_path(name)),
+        elf,
+    })?;
     Ok(())
 }
 

@@ -41,6 +41,19 @@ pub fn private_floor() -> RawFd {
     floor
 }
 
+/// As a process before this one found it: its limits say no more.
+pub fn set_private_floor(floor: RawFd) {
+    FLOOR.store(floor, Ordering::Relaxed);
+}
+
+/// Whether a descriptor stays open over execve(2).
+pub fn set_kept(fd: impl AsFd, kept: bool) -> Result<(), Errno> {
+    let flag = if kept { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: F_SETFD takes a number.
+    check(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_SETFD, flag) })?;
+    Ok(())
+}
+
 /// Moves a descriptor out of the guest's sight; it becomes close-on-exec.
 pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() >= private_floor() {

@@ -2,6 +2,8 @@
 
 use std::ffi::CString;
 
+use pinion_abi::boot::Inherited;
+
 use super::executable::Executable;
 use super::fds;
 use super::procfs::Procfs;
@@ -30,7 +32,7 @@ pub struct Program {
     pub env: Vec<CString>,
     /// The guest's limits, by their numbers. The monitor has not all of them.
     pub rlimits: Limits,
-    pub no_new_privileges: bool,
+    pub inherited: Inherited,
     pub verbose: bool,
 }
 
@@ -60,7 +62,7 @@ pub fn load(machine: Machine, procfs: &Procfs, program: Program) -> Result<Loade
         arguments,
         environment: program.env,
         rlimits,
-        no_new_privileges: program.no_new_privileges,
+        inherited: program.inherited,
         verbose: program.verbose,
     };
     Ok(machine.load(guest, service)?)

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use pinion_abi::boot::Inherited;
+
 use super::child::{Child, Ended};
 use super::executable::{self, ExecError, Executable, Refusal};
 use super::fds;
@@ -51,7 +53,6 @@ pub struct Surroundings<'a> {
     pub factory: &'a Rc<Factory>,
     pub procfs: &'a Procfs,
     pub rlimits: Limits,
-    pub no_new_privileges: bool,
 }
 
 /// Runs the hooks in order, one at a time, up to the first that fails. `own` is what only this
@@ -125,7 +126,7 @@ fn find(hook: &GuestHook, surroundings: &Surroundings) -> Result<Program, Failur
         executable,
         env: c_strings(&hook.env)?,
         rlimits: surroundings.rlimits,
-        no_new_privileges: surroundings.no_new_privileges,
+        inherited: Inherited::default(),
         verbose: false,
     })
 }

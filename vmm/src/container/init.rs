@@ -52,10 +52,16 @@ fn init(
     ties: &mut Ties,
     host: HostFiles,
 ) -> Result<ExitStatus, InitError> {
-    let HostFiles { kvm, kernel, fifo } = host;
+    let HostFiles {
+        kvm,
+        kernel,
+        monitor,
+        fifo,
+    } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let factory = Factory::new(kvm, fds::keep_private, kernel, plan.machine.memory_limit)?;
+    let limit = plan.machine.memory_limit;
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, limit)?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
@@ -98,7 +104,6 @@ fn init(
         factory,
         procfs: &procfs,
         rlimits: limits,
-        no_new_privileges: plan.process.no_new_privileges,
     });
     let loaded = start(plan, loaded, fifo, &procfs, surroundings.as_ref())?;
     drop((factory, procfs));

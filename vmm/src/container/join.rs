@@ -87,6 +87,7 @@ fn join(
         host.kvm,
         fds::keep_private,
         host.kernel,
+        host.monitor,
         plan.machine.memory_limit,
     )?
     .make()?;

@@ -215,6 +215,8 @@ pub struct HostFiles {
     pub kvm: OwnedFd,
     /// The unikernel's image.
     pub kernel: File,
+    /// The monitor's own file.
+    pub monitor: OwnedFd,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
 }
@@ -224,6 +226,7 @@ impl HostFiles {
         Ok(HostFiles {
             kvm: private(open_kvm()?)?,
             kernel: private(open(&machine.kernel, libc::O_RDONLY)?)?.into(),
+            monitor: private(open(Path::new("/proc/self/exe"), libc::O_PATH)?)?,
             fifo: fifo
                 .map(|path| open(path, libc::O_PATH).and_then(private))
                 .transpose()?,

@@ -14,6 +14,13 @@ use crate::errno::{check, check_fd, Errno};
 #[derive(Debug)]
 pub struct Procfs(OwnedFd);
 
+/// Of the root directory of a procfs.
+impl From<OwnedFd> for Procfs {
+    fn from(root: OwnedFd) -> Procfs {
+        Procfs(root)
+    }
+}
+
 impl Procfs {
     /// With processes only (`subset=pid`).
     pub fn of_processes() -> Result<Procfs, Errno> {

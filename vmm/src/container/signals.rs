@@ -22,6 +22,31 @@ pub fn reset() {
     }
 }
 
+/// A write to who is gone shall be an error, until [`reset`].
+pub fn ignore_broken_pipes() {
+    // SAFETY: signal(2) takes numbers.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// What a process keeps of the program before: sets with bit N - 1 for signal N.
+pub fn take_over(ignored: u64, blocked: u64) {
+    let among = |set: u64, signal: i32| set >> (signal - 1) & 1 != 0;
+    // SAFETY: as in `reset`.
+    unsafe {
+        for signal in (1..=libc::SIGRTMAX()).filter(|signal| among(ignored, *signal)) {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = libc::SIG_IGN;
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        }
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in (1..=libc::SIGRTMAX()).filter(|signal| among(blocked, *signal)) {
+            libc::sigaddset(&mut set, signal);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut());
+    }
+}
+
 /// SIGKILL for this process when its parent ends; 0: none.
 pub fn die_with_parent(signal: i32) -> Result<(), Errno> {
     // SAFETY: this operation takes numbers.

@@ -74,6 +74,10 @@ impl Kvm {
         })
     }
 
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     fn own(&self, call: &'static str, fd: RawFd) -> Result<OwnedFd> {
         // SAFETY: the ioctl has just made the descriptor for us.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

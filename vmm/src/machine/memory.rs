@@ -15,7 +15,7 @@ use crate::kvm::abi::kvm_userspace_memory_region;
 use crate::kvm::{KvmError, Vm};
 
 /// Bytes that exist from the start: small programs need no more.
-pub const FIRST: u64 = 32 << 20;
+pub const FIRST: u64 = 38 << 20;
 /// The most that a guest can have: the kernel's linear mapping ends there, and the vDSO's pages come
 /// after it.
 pub const MOST: u64 = 128 << 30;

@@ -1,5 +1,6 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod exec;
 mod fork;
 mod futex;
 mod helper;
@@ -25,13 +26,13 @@ use std::cell::OnceCell;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use pinion_abi::boot::{BootInfo, ProcessInfo, StringsInfo, MAGIC};
+use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
 use pinion_abi::ports;
 
@@ -69,6 +70,8 @@ pub struct Factory {
     kvm: Kvm,
     /// The unikernel's image.
     kernel: File,
+    /// The monitor's own file.
+    monitor: OwnedFd,
     memory_limit: u64,
     /// Found out when the first machine wants to know.
     processor: OnceCell<tables::Processor>,
@@ -97,7 +100,7 @@ pub struct Guest {
     pub environment: Vec<CString>,
     /// (soft, hard) by number.
     pub rlimits: [[u64; 2]; 16],
-    pub no_new_privileges: bool,
+    pub inherited: Inherited,
     pub verbose: bool,
 }
 
@@ -107,15 +110,59 @@ impl Factory {
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
+        monitor: OwnedFd,
         memory_limit: Option<u64>,
     ) -> Result<Rc<Factory>, MachineError> {
         Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
+            monitor,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
             processor: OnceCell::new(),
             vdso: OnceCell::new(),
         }))
+    }
+
+    /// As one that another monitor had before it executed this one: `vdso` is [`Factory::vdso`] there.
+    pub fn again(
+        kvm: OwnedFd,
+        keep: Keep,
+        kernel: File,
+        monitor: OwnedFd,
+        memory_limit: u64,
+        vdso: Option<(u64, u64)>,
+    ) -> Result<Rc<Factory>, MachineError> {
+        Ok(Rc::new(Factory {
+            kvm: Kvm::new(kvm, keep)?,
+            kernel,
+            monitor,
+            memory_limit,
+            processor: OnceCell::new(),
+            vdso: OnceCell::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
+        }))
+    }
+
+    pub fn kvm(&self) -> &OwnedFd {
+        self.kvm.descriptor()
+    }
+
+    pub fn kernel(&self) -> BorrowedFd<'_> {
+        self.kernel.as_fd()
+    }
+
+    pub fn monitor(&self) -> &OwnedFd {
+        &self.monitor
+    }
+
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
+    /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
+    /// where the image begins.
+    pub fn vdso(&self) -> Option<(u64, u64)> {
+        let pages = self.vdso.get().copied().flatten();
+        pages.map(|pages| (pages.bytes, pages.image))
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -189,7 +236,7 @@ impl Machine {
             vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,
-            blocked: AtomicU64::new(0),
+            blocked: AtomicU64::new(guest.inherited.blocked),
             timeline: self.timeline,
         };
         Ok(Loaded {
@@ -264,15 +311,34 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             euid: libc::geteuid(),
             gid: libc::getgid(),
             egid: libc::getegid(),
-            secure: 0,
+            // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
+            secure: u32::from(
+                libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid(),
+            ),
             executable_bytes: guest.executable_bytes,
             random,
             hwcap: libc::getauxval(libc::AT_HWCAP),
             hwcap2: libc::getauxval(libc::AT_HWCAP2),
             rlimits: guest.rlimits,
+            inherited: guest.inherited,
             ..ProcessInfo::default()
         }
     }
+}
+
+/// Has all signals wait from now on, behind those that waited in the guest's kernel.
+pub fn hold_signals(pending: &[PendingSignal]) -> signals::Mask {
+    let mask = signals::block_all();
+    for words in pending {
+        // What the host does not queue (RLIMIT_SIGPENDING) is lost as it would be on Linux.
+        let _ = signals::queue(words[0].into(), words);
+    }
+    mask
+}
+
+/// A line on standard error.
+pub fn report(text: &str) {
+    report::line(text.as_bytes());
 }
 
 /// A microVM whose next step is the kernel's first instruction.
@@ -352,6 +418,10 @@ impl Runner {
     fn serve(&mut self) -> Result<(), KvmError> {
         let direct = match self.server.serve_direct() {
             Direct::Fork(slot) => return self.fork(slot),
+            Direct::Exec(slot, address, bytes) => {
+                self.exec(slot, address, bytes);
+                return Ok(());
+            }
             direct => direct == Direct::Served,
         };
         let drained = self.server.drain();

@@ -245,11 +245,18 @@ impl Server {
 
     /// Queues a signal of the process's own for a signalfd to tell of.
     fn signal(&self, slot: &SlotData, signal: u64, offset: u64) -> Outcome {
-        let mut words = [0; INFO_WORDS * 4];
+        let mut bytes = [0; INFO_WORDS * 4];
         slot.copy_in(
             usize::try_from(offset).map_err(|_| Errno::EFAULT)?,
-            &mut words,
+            &mut bytes,
         )?;
+        let mut words = [0; INFO_WORDS];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = bytes
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u32::from(*byte));
+        }
         signals::queue(signal, &words)
     }
 

@@ -46,6 +46,8 @@ pub enum Direct {
     Served,
     /// To fork(2); the answer goes to this slot.
     Fork(usize),
+    /// To execve(2): the slot, and where in the guest's memory the request is.
+    Exec(usize, u64, u64),
 }
 
 impl Server {
@@ -139,10 +141,15 @@ impl Server {
         }
         let index = ((direct & !APART).wrapping_sub(1)) as usize % SLOTS;
         if direct & APART == 0 {
-            if self.slot(index).0.number.load(Ordering::Relaxed) == machine::FORK {
-                return Direct::Fork(index);
-            }
-            self.serve(index, true);
+            let slot = self.slot(index).0;
+            match slot.number.load(Ordering::Relaxed) {
+                machine::FORK => return Direct::Fork(index),
+                machine::EXEC => {
+                    let argument = |at: usize| slot.args[at].load(Ordering::Relaxed);
+                    return Direct::Exec(index, argument(0), argument(1));
+                }
+                _ => self.serve(index, true),
+            };
         } else if !self.serve(index, false) {
             self.slot(index)
                 .0

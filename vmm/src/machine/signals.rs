@@ -210,8 +210,8 @@ pub fn pending() -> u64 {
 }
 
 /// rt_sigqueueinfo(2) to this process, of a siginfo_t's first words.
-pub fn queue(signal: u64, words: &[u8; INFO_WORDS * 4]) -> Result<i64, Errno> {
-    let mut info = [0u8; size_of::<libc::siginfo_t>()];
+pub fn queue(signal: u64, words: &[u32; INFO_WORDS]) -> Result<i64, Errno> {
+    let mut info = [0u32; size_of::<libc::siginfo_t>() / 4];
     info[..words.len()].copy_from_slice(words);
     // SAFETY: the call reads one siginfo_t; getpid(2) takes nothing.
     checked(unsafe {

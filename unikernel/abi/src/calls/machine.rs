@@ -88,6 +88,9 @@ requests! {
     1048 SIGNAL (signal, offset)
     /// shmat(2) over these guest-physical pages, which are as many as the segment has. Flags: its own.
     1049 ATTACH (id, address, bytes, flags)
+    /// execveat(2): the guest-physical `bytes` at `address` hold an `ExecInfo`, then its strings. Answered
+    /// only when it fails; made by the vCPU's own thread only.
+    1050 EXEC (address, bytes)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

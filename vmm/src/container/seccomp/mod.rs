@@ -10,6 +10,7 @@ mod filter;
 
 use libc::c_long;
 
+use crate::calls::AT_EXECVE_CHECK;
 use crate::errno::{check, Errno};
 
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,13 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_munmap, "the guest's memory, thread stacks"),
     (libc::SYS_mprotect, "thread stacks, the heap"),
     (libc::SYS_mremap, "the heap"),
+    (libc::SYS_arch_prctl, "start of the monitor at execve(2)"),
+    (
+        libc::SYS_set_tid_address,
+        "start of the monitor at execve(2)",
+    ),
+    (libc::SYS_readlink, "start of the monitor at execve(2)"),
+    (libc::SYS_lseek, "what travels over execve(2)"),
     (
         libc::SYS_madvise,
         "populating and giving back the guest's memory",
@@ -149,6 +157,12 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
         "threads, processes of the guest; clone3(2) hides its flags, so it is ENOSYS",
     ),
     (
+        libc::SYS_execveat,
+        4,
+        Condition::OneOf(EXECVEAT),
+        "the monitor itself, by a descriptor, for execve(2) of the guest",
+    ),
+    (
         libc::SYS_unshare,
         0,
         Condition::WithoutBits(!(libc::CLONE_FILES | libc::CLONE_FS) as u32),
@@ -169,6 +183,12 @@ const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u32;
+
+/// AT_EMPTY_PATH, and with it the question whether a file may be executed.
+const EXECVEAT: &[u32] = &[
+    libc::AT_EMPTY_PATH as u32,
+    (libc::AT_EMPTY_PATH | AT_EXECVE_CHECK) as u32,
+];
 
 const PRCTL: &[u32] = &[
     libc::PR_SET_PDEATHSIG as u32,

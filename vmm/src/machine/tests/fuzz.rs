@@ -215,8 +215,8 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
             let direct = match server.serve_direct() {
                 Direct::None => 0,
                 Direct::Served => 1,
-                // The vCPU's loop would fork, and answer.
-                Direct::Fork(index) => {
+                // The vCPU's loop would do it, and answer.
+                Direct::Fork(index) | Direct::Exec(index, ..) => {
                     server.answer(index, 0);
                     1
                 }
