@@ -29,8 +29,7 @@ use crate::plan::JoinPlan;
 pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
     let plan: JoinPlan = control.read_plan()?;
     let limits = rlimits::of_guest(&plan.process.rlimits)?;
-    let line =
-        prepare_descriptors(control, plan.preserve_fds, &plan.process, plan.foreground)?;
+    let line = prepare_descriptors(control, plan.preserve_fds, &plan.process, plan.foreground)?;
     let terminal = line.terminal(plan.process.terminal);
     let Line { socket, caller } = line;
     let host = HostFiles::open(&plan.machine, None)?;
