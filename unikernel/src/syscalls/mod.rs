@@ -9,7 +9,7 @@ pub mod process;
 mod residence;
 mod shm;
 mod signal;
-mod threads;
+pub mod threads;
 pub mod time;
 
 use pinion_abi::calls::{Arg, Wait, NUMBERS};

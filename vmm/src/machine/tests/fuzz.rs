@@ -216,7 +216,7 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
                 Direct::None => 0,
                 Direct::Served => 1,
                 // The vCPU's loop would do it, and answer.
-                Direct::Fork(index) | Direct::Exec(index, ..) => {
+                Direct::Fork(index) | Direct::Vfork(index) | Direct::Exec(index, ..) => {
                     server.answer(index, 0);
                     1
                 }
