@@ -138,6 +138,7 @@ export const PlanMachine = record('The microVM.', {
   kernel: text('The unikernel image: an absolute host path.'),
   vcpus: Type.Integer({ minimum: 1, maximum: 2 ** 32 - 1, description: 'How many at most.' }),
   memoryLimit: maybe(u64("Bytes that the guest may grow to. Absent: the host's memory.")),
+  missing: maybe(text('The file (absolute host path) that counts what guests ask for in vain.')),
   verbose: flag("Print the guest's boot line and exit counters to standard error."),
 });
 

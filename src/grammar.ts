@@ -83,6 +83,16 @@ export const COMMAND_RULES = {
     },
   },
   doctor: { args: {}, flags: HELP },
+  events: {
+    args: ID,
+    flags: {
+      missing: {
+        kind: 'boolean',
+        summary: 'what its programs asked for that is not supported, with counts',
+      },
+      ...HELP,
+    },
+  },
   exec: {
     args: ID,
     passThrough: {

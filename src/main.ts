@@ -19,6 +19,7 @@ const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandC
   create: () => import('./commands/create.ts'),
   delete: () => import('./commands/delete.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  events: () => import('./commands/events.ts'),
   exec: () => import('./commands/exec.ts'),
   kill: () => import('./commands/kill.ts'),
   list: () => import('./commands/list.ts'),

@@ -9,6 +9,7 @@ import type { CommandClass } from './command.ts';
 import create from './commands/create.ts';
 import remove from './commands/delete.ts';
 import doctor from './commands/doctor.ts';
+import events from './commands/events.ts';
 import exec from './commands/exec.ts';
 import kill from './commands/kill.ts';
 import list from './commands/list.ts';
@@ -24,6 +25,7 @@ const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   create,
   delete: remove,
   doctor,
+  events,
   exec,
   kill,
   list,

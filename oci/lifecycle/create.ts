@@ -1,4 +1,4 @@
-import { chownSync } from 'node:fs';
+import { chownSync, writeFileSync } from 'node:fs';
 import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { messageOf, prefixed, runcError, systemError } from '../errors.ts';
@@ -14,6 +14,7 @@ import { readBundle } from './bundle.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
 import { checkPreservedFds, listenFds } from './fds.ts';
 import { type Launch, launchInit } from './launch.ts';
+import { MISSING_BYTES } from './missing.ts';
 import { writePidFile } from './pid-file.ts';
 
 export interface CreateOptions {
@@ -74,7 +75,7 @@ export async function createContainer(
   const config = readBundle(options.bundle, ctx.log);
   // To be sure comes with the claim; but now the plan would find a container's cgroup in use.
   if (store.has(options.id)) throw runcError('ERR_PINION_EXISTS');
-  const plan = planOf(ctx, config, options, mode, store.execFifo(options.id));
+  const plan = planOf(ctx, config, options, mode, store);
   checkConsole(config, options, mode);
   const record = newRecord(ctx, config, options, plan);
 
@@ -83,6 +84,7 @@ export async function createContainer(
   try {
     store.write(record);
     makeExecFifo(native, plan);
+    makeMissing(store.missing(record.id));
     const init = await launchInit(launch, withSockets(plan, listenFds(ctx)), mode.onInit);
     record.creator = null;
     store.write(record);
@@ -107,18 +109,19 @@ function planOf(
   config: Config,
   options: CreateOptions,
   { foreground }: CreateMode,
-  execFifo: string,
+  store: StateStore,
 ): LaunchPlan {
   const listening = listenFds(ctx);
   checkPreservedFds(3 + listening, options.preserveFds);
   return computePlan(config, {
     id: options.id,
     bundle: options.bundle,
-    execFifo,
+    execFifo: store.execFifo(options.id),
     foreground,
     preserveFds: listening + options.preserveFds,
     noPivot: options.noPivot,
     kernel: ctx.kernel,
+    missing: store.missing(options.id),
     verbose: ctx.debug,
     host: readHost(),
   });
@@ -177,6 +180,15 @@ function makeExecFifo(native: Native, { execFifo, uidMappings, gidMappings }: La
     chownSync(execFifo, hostId(uidMappings), hostId(gidMappings));
   } catch (error) {
     throw systemError(`mkfifo ${execFifo}`, error);
+  }
+}
+
+/** Zeros: nothing was asked for in vain yet. */
+function makeMissing(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(MISSING_BYTES), { mode: 0o600 });
+  } catch (error) {
+    throw systemError(`write ${path}`, error);
   }
 }
 

@@ -79,6 +79,7 @@ function planOf(ctx: Context, record: ContainerRecord, options: ExecOptions): Jo
     foreground: !options.detach,
     preserveFds: options.preserveFds,
     kernel: ctx.kernel,
+    missing: new StateStore(ctx.root).missing(record.id),
     verbose: ctx.debug,
   });
 }

@@ -16,6 +16,8 @@ export interface JoinOptions {
   preserveFds: number;
   /** Absolute path of the unikernel image. */
   kernel: string;
+  /** Absolute path of the file in which guests count what they ask for in vain. */
+  missing: string;
   /** Whether the monitor prints the guest's boot line and exit counters. */
   verbose: boolean;
 }
@@ -23,7 +25,7 @@ export interface JoinOptions {
 export function computeJoinPlan(record: ContainerRecord, options: JoinOptions): JoinPlan {
   const { id, init, machine } = record;
   if (init === null) throw runcError('ERR_PINION_EXEC_STOPPED');
-  const { process, cgroups, foreground, preserveFds, kernel, verbose } = options;
+  const { process, cgroups, foreground, preserveFds, kernel, missing, verbose } = options;
   return {
     id,
     foreground,
@@ -31,7 +33,7 @@ export function computeJoinPlan(record: ContainerRecord, options: JoinOptions): 
     cgroups,
     process,
     preserveFds,
-    machine: { kernel, ...machine, verbose },
+    machine: { kernel, ...machine, missing, verbose },
   };
 }
 

@@ -45,12 +45,13 @@ function memoryLimit(config: Config): number | undefined {
 }
 
 export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {
-  const { kernel, host, verbose } = options;
+  const { kernel, host, missing, verbose } = options;
   const limit = memoryLimit(config);
   return {
     kernel,
     vcpus: planVcpus(config, host.cores),
     ...(limit === undefined ? {} : { memoryLimit: limit }),
+    ...(missing === undefined ? {} : { missing }),
     verbose: verbose ?? false,
   };
 }

@@ -18,6 +18,8 @@ export interface PlanOptions {
   systemdCgroup?: boolean;
   /** Absolute path of the unikernel image. */
   kernel: string;
+  /** Absolute path of the file in which guests count what they ask for in vain. */
+  missing?: string;
   /** Whether the monitor prints the guest's boot line and exit counters. */
   verbose?: boolean;
   host: HostFacts;

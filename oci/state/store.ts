@@ -36,6 +36,11 @@ export class StateStore {
     return join(this.directory(id), 'exec.fifo');
   }
 
+  /** The file in which the container's guests count what they ask for in vain. */
+  missing(id: string): string {
+    return join(this.directory(id), 'missing');
+  }
+
   has(id: string): boolean {
     return existsSync(this.directory(id));
   }

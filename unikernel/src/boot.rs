@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
 use pinion_abi::layout::{physical, ImageHeader, FINGERPRINT, IMAGE_MAGIC, PER_CPU, PHYSICAL};
+use pinion_abi::missing::Missing;
 
 use crate::arch::switch::Extended;
 use crate::arch::{self, entry, per_cpu, Frame};
@@ -52,6 +53,12 @@ pub fn info() -> &'static BootInfo {
 
 pub fn counters() -> &'static Counters {
     &info().counters
+}
+
+/// What the program asked for in vain.
+pub fn missing() -> &'static Missing {
+    // SAFETY: the page is there for this; all fields are atomics.
+    unsafe { &*((PHYSICAL + physical::MISSING) as *const Missing) }
 }
 
 /// The strings of the program: its path, then the arguments, then the environment.

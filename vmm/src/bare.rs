@@ -58,7 +58,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let executable = open(program[0])?;
     let executable_bytes = File::from(executable.try_clone()?).metadata()?.size();
     let monitor = exec::open_monitor()?;
-    let mut machine = Factory::new(kvm, fds::keep_private, kernel, monitor, None)?.make()?;
+    let mut machine = Factory::new(kvm, fds::keep_private, kernel, monitor, None, None)?.make()?;
     // A benchmark's word on when it executed this monitor (bench/programs/started.c).
     let ticks = std::env::var("PINION_EXEC_TICKS").ok();
     if let Some(ticks) = ticks.and_then(|ticks| ticks.parse().ok()) {

@@ -10,4 +10,5 @@ pub mod exit;
 mod heap;
 pub mod kvm;
 pub mod machine;
+pub mod missing;
 pub mod plan;

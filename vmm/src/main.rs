@@ -4,6 +4,7 @@
 //! - `pinion-vmm join --control-fd N` adds a process to one, in the same way.
 //! - `pinion-vmm hook --pid PID --cwd DIR` runs one createContainer hook.
 //! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
+//! - `pinion-vmm missing <FILE` tells what a container's programs asked for in vain.
 //! - `pinion-vmm resume FD` is what execve(2) of a guest makes of its monitor.
 //! - `pinion-vmm --version`
 //!
@@ -14,9 +15,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use pinion_vmm::{bare, container, exec};
+use pinion_vmm::{bare, container, exec, missing};
 
-const USAGE: &str = "usage: pinion-vmm launch | join --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | --version";
+const USAGE: &str = "usage: pinion-vmm launch | join --control-fd N | hook --pid PID --cwd DIR | guest --kernel IMAGE PROGRAM [ARG ...] | missing | --version";
 
 /// The C library's entry.
 ///
@@ -53,6 +54,10 @@ fn run() -> ExitCode {
         ["guest", "--kernel", kernel, ref program @ ..] if !program.is_empty() => {
             bare::run(kernel, program)
         }
+        ["missing"] => match missing::print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        },
         ["--version"] => {
             println!("pinion-vmm version {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

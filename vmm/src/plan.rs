@@ -285,6 +285,8 @@ pub struct Machine {
     pub vcpus: u32,
     /// Bytes that the guest's memory may grow to. `None`: the host's memory.
     pub memory_limit: Option<u64>,
+    /// The file (absolute host path) of counts of what guests ask for in vain ([`pinion_abi::missing`]).
+    pub missing: Option<PathBuf>,
     /// Print the guest's boot line and exit counters to standard error (`pinion --debug run`).
     pub verbose: bool,
 }

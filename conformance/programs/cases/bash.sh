@@ -12,13 +12,14 @@ wait "$COPROC_PID"
 tr a-z A-Z <<<shout
 set -m
 sleep 30 &
-jobs -r | sed 's/ *$//'
+jobs -r | sed 's/ *$//; s/^[^ ]*//'
 kill -STOP %%
 sleep 0.2
-jobs -s | sed 's/ *$//'
+jobs -s | sed 's/ *$//; s/^[^ ]*//'
 kill -CONT %%
+pid=$(jobs -p %%)
 kill %%
-wait %%
+wait "$pid"
 echo "$?"
 set +m
 set -o pipefail

@@ -5,9 +5,9 @@ use strict; use warnings; use Socket; use IO::Select; use POSIX ":sys_wait_h"; u
 $| = 1;
 my %count; $count{$_ % 7}++ for 1 .. 100000; print join(",", map { "$_=$count{$_}" } sort keys %count), "\n";
 my $pid = open(my $pipe, "-|") // die; if (!$pid) { print "from the child\n"; exit 3 } print <$pipe>; close $pipe; print $? >> 8, "\n";
-socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die; 
-if (!fork) { close $a; my $line = <$b>; print $b uc $line; exit } close $b; $a->autoflush(1) if $a->can("autoflush");
-use IO::Handle; $a->autoflush(1); print $a "shout\n"; shutdown $a, 1; print scalar <$a>; wait;
+socketpair(my $x, my $y, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die; 
+use IO::Handle; $_->autoflush(1) for $x, $y; if (!fork) { close $x; my $line = <$y>; print $y uc $line; exit } close $y;
+print $x "shout\n"; shutdown $x, 1; print scalar <$x>; wait;
 my $alarms = 0; local $SIG{ALRM} = sub { $alarms++ }; alarm 0.05; sleep 1; print "alarms $alarms\n";
 my $n = 0; for (1 .. 20) { my $p = fork; exit $_ unless $p; } while ((my $p = waitpid(-1, 0)) > 0) { $n += $? >> 8 } print "sum $n\n";
 print join(" ", sort { $a <=> $b } map { ($_ * 7919) % 101 } 1 .. 20), "\n";

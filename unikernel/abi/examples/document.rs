@@ -6,7 +6,7 @@ use std::fmt::Write;
 use pinion_abi::calls::{machine, Arg, Call, Wait, Way, CALLS, MAX_DATA};
 use pinion_abi::channel::{CHANNEL_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::{self, per_cpu, physical, GRANULE};
-use pinion_abi::{ports, Errno};
+use pinion_abi::ports;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/abi.md");
 
@@ -86,6 +86,10 @@ fn arguments() -> String {
         (Arg::VectorIn(2), "the same for an iovec array"),
         (Arg::InMessage(2), "a System V message of so many bytes, its type before it"),
         (Arg::FileHandle, "a struct file_handle with room for as many bytes as it says"),
+        (Arg::Family, "a family of sockets, one of those in `unikernel/abi/src/sockets.rs`; others are EAFNOSUPPORT"),
+        (Arg::Address(2), "a socket's address of so many bytes; `out`: that the call writes, its length at that argument"),
+        (Arg::Option, "the value of a socket's option, one of those in `unikernel/abi/src/sockets.rs`; others are ENOPROTOOPT"),
+        (Arg::HeaderIn, "a message's address and ancillary data, copied through the slot, and its data in place"),
         (Arg::Ioctl, "as the call's command says (`unikernel/abi/src/calls/commands.rs`); others are ENOTTY or EINVAL"),
     ];
     let rows = rows.map(|(kind, text)| [format!("`{}`", name(kind)), text.to_owned()]);
@@ -121,6 +125,14 @@ fn name(kind: Arg) -> String {
         Arg::InMessage(at) => format!("message in, {} B", nth(at)),
         Arg::OutMessage(at) => format!("message out, {} B", nth(at)),
         Arg::FileHandle => "file handle".to_owned(),
+        Arg::Family => "family".to_owned(),
+        Arg::Address(at) => format!("address in, {} B", nth(at)),
+        Arg::AddressOut(at) => format!("address out, B at {}", nth(at)),
+        Arg::Option => "option in".to_owned(),
+        Arg::OptionOut => "option out".to_owned(),
+        Arg::Interfaces => "interfaces out".to_owned(),
+        Arg::HeaderIn => "msghdr in".to_owned(),
+        Arg::HeaderOut => "msghdr out".to_owned(),
         Arg::Ioctl | Arg::Fcntl | Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
             "by command".to_owned()
         }
@@ -157,18 +169,7 @@ fn describe(way: &Way) -> (String, String) {
             let kinds: Vec<String> = kinds.iter().copied().map(name).collect();
             (who, kinds.join("; "))
         }
-        Way::Refused(errno, why) => (format!("refused: {}", errno_name(*errno)), why.to_string()),
-    }
-}
-
-fn errno_name(errno: Errno) -> String {
-    match errno {
-        Errno::EPERM => "EPERM".to_owned(),
-        Errno::ENOSYS => "ENOSYS".to_owned(),
-        Errno::EINVAL => "EINVAL".to_owned(),
-        Errno::ENOSPC => "ENOSPC".to_owned(),
-        Errno::EOPNOTSUPP => "EOPNOTSUPP".to_owned(),
-        Errno(number) => format!("errno {number}"),
+        Way::Refused(errno, why) => (format!("refused: {}", errno.name()), why.to_string()),
     }
 }
 

@@ -140,8 +140,6 @@ pub struct Counters {
     pub tlb_flushes: AtomicU64,
     /// Requests through the channel.
     pub requests: AtomicU64,
-    /// By number: calls answered with ENOSYS because Pinion does not have them.
-    pub missing: [AtomicU64; 512],
 }
 
 const _: () = assert!(size_of::<BootInfo>() <= 3 * 4096);

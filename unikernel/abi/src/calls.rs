@@ -73,6 +73,24 @@ pub enum Arg {
     /// A struct file_handle (name_to_handle_at(2)) with room for as many bytes as its first word says,
     /// [`HANDLE_BYTES`] at most. It is written even if the call fails.
     FileHandle,
+    /// A family of sockets: one of [`crate::sockets::family`].
+    Family,
+    /// A socket's address that the call reads, as long as the argument of that index says, an int.
+    Address(u8),
+    /// ... that it writes. The argument of that index is where its length stands: first the room, then
+    /// the address's own. The monitor gets a [`crate::sockets::Sized`] with room for any address.
+    AddressOut(u8),
+    /// The value of a socket's option, read by setsockopt(2): [`crate::sockets::option`].
+    Option,
+    /// ... written by getsockopt(2): a [`crate::sockets::Sized`].
+    OptionOut,
+    /// A struct ifconf (netdevice(7)), whose array the call writes; the monitor gets a
+    /// [`crate::sockets::Sized`].
+    Interfaces,
+    /// A struct msghdr whose parts the call reads; the monitor gets a [`crate::sockets::Message`].
+    HeaderIn,
+    /// ... writes.
+    HeaderOut,
 }
 
 /// How a host call may wait.
@@ -158,6 +176,21 @@ macro_rules! for_each_call {
             38 setitimer (host Never [Int In(32) Out(32)])
             39 getpid (guest)
             40 sendfile (host Always [Fd Fd InOut(8) Int])
+            41 socket (host Never [Family Int Int])
+            42 connect (host Maybe [Fd Address(2) Int])
+            43 accept (host Maybe [Fd AddressOut(2) Int])
+            44 sendto (host Maybe [Fd BufferIn(2) Int Int Address(5) Int])
+            45 recvfrom (host Maybe [Fd BufferOut(2) Int Int AddressOut(5) Int])
+            46 sendmsg (host Maybe [Fd HeaderIn Int])
+            47 recvmsg (host Maybe [Fd HeaderOut Int])
+            48 shutdown (host Never [Fd Int])
+            49 bind (host Never [Fd Address(2) Int])
+            50 listen (host Never [Fd Int])
+            51 getsockname (host Never [Fd AddressOut(2) Int])
+            52 getpeername (host Never [Fd AddressOut(2) Int])
+            53 socketpair (host Never [Family Int Int Out(8)])
+            54 setsockopt (host Never [Fd Int Int Option Int])
+            55 getsockopt (host Never [Fd Int Int OptionOut Int])
             56 clone (guest)
             57 fork (guest)
             58 vfork (guest)
@@ -390,6 +423,7 @@ macro_rules! for_each_call {
             285 fallocate (host Never [Fd Int Int Int])
             286 timerfd_settime (host Never [Fd Int In(32) Out(32)])
             287 timerfd_gettime (host Never [Fd Out(32)])
+            288 accept4 (host Maybe [Fd AddressOut(2) Int Int])
             289 signalfd4 (either Never [Int In(8) Int Int])
             290 eventfd2 (host Never [Int Int])
             291 epoll_create1 (host Never [Int])
@@ -400,6 +434,7 @@ macro_rules! for_each_call {
             296 pwritev (host Never [Fd VectorIn(2) Int Int Int])
             297 rt_tgsigqueueinfo (either Never [Int Int Int In(128)])
             298 perf_event_open (refused EPERM "it would measure the host")
+            299 recvmmsg (guest)
             300 fanotify_init (refused EPERM "it takes CAP_SYS_ADMIN over the host's files")
             301 fanotify_mark (refused EPERM "see fanotify_init")
             302 prlimit64 (guest)
@@ -407,6 +442,7 @@ macro_rules! for_each_call {
             304 open_by_handle_at (refused EPERM "it would open any file of the host's file system")
             305 clock_adjtime (host Never [Int InOut(208)])
             306 syncfs (host Never [Fd])
+            307 sendmmsg (guest)
             308 setns (refused EPERM "namespaces are joined by config.json alone")
             309 getcpu (guest)
             310 process_vm_readv (refused EPERM "it would read a monitor")

@@ -9,6 +9,14 @@ macro_rules! errnos {
     ($($name:ident = $value:literal)*) => {
         impl Errno {
             $(pub const $name: Errno = Errno($value);)*
+
+            /// Its name, or nothing if it is none of these.
+            pub const fn name(self) -> &'static str {
+                match self.0 {
+                    $($value => stringify!($name),)*
+                    _ => "",
+                }
+            }
         }
     };
 }
@@ -18,7 +26,8 @@ errnos! {
     EAGAIN = 11 ENOMEM = 12 EACCES = 13 EFAULT = 14 ENOTBLK = 15 EBUSY = 16 EEXIST = 17 EXDEV = 18 ENODEV = 19
     ENOTDIR = 20 EISDIR = 21 EINVAL = 22 ENFILE = 23 EMFILE = 24 ENOTTY = 25 ETXTBSY = 26 EFBIG = 27 ENOSPC = 28
     ESPIPE = 29 EROFS = 30 EMLINK = 31 EPIPE = 32 EDOM = 33 ERANGE = 34 EDEADLK = 35 ENAMETOOLONG = 36 ENOLCK = 37
-    ENOSYS = 38 ENOTEMPTY = 39 ELOOP = 40 EOVERFLOW = 75 ENOTSOCK = 88 EOPNOTSUPP = 95 ETIMEDOUT = 110
+    ENOSYS = 38 ENOTEMPTY = 39 ELOOP = 40 EOVERFLOW = 75 ENOTSOCK = 88 EMSGSIZE = 90 ENOPROTOOPT = 92
+    EOPNOTSUPP = 95 EAFNOSUPPORT = 97 ENOBUFS = 105 ETIMEDOUT = 110 ERESTARTNOHAND = 514
 }
 
 impl Errno {

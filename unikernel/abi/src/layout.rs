@@ -41,6 +41,8 @@ pub mod physical {
     /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
     pub const PER_CPU: u64 = BOOT_INFO + 4 * PAGE;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
+    /// [`crate::missing::Missing`]: of a container's microVMs all have the same page.
+    pub const MISSING: u64 = GRANULE - PAGE;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
     pub const KERNEL_IMAGE: u64 = GRANULE;
     pub const KERNEL_IMAGE_BYTES: u64 = GRANULE;
@@ -53,7 +55,7 @@ pub mod physical {
     /// What follows is the kernel's to give out.
     pub const BOOT_END: u64 = STRINGS + STRINGS_BYTES;
 
-    const _: () = assert!(PER_CPU + PER_CPU_BYTES <= GRANULE);
+    const _: () = assert!(PER_CPU + PER_CPU_BYTES <= MISSING);
 }
 
 /// Where the host's vvar and vdso pages are in guest-physical memory: in a slot of their own,

@@ -13,6 +13,8 @@ pub mod channel;
 pub mod elf;
 pub mod errno;
 pub mod layout;
+pub mod missing;
 pub mod ports;
+pub mod sockets;
 
 pub use errno::Errno;

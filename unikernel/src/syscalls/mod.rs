@@ -9,6 +9,7 @@ pub mod process;
 mod residence;
 mod shm;
 mod signal;
+mod sockets;
 pub mod threads;
 pub mod time;
 
@@ -31,6 +32,7 @@ mod guest {
     pub use super::residence::*;
     pub use super::shm::*;
     pub use super::signal::*;
+    pub use super::sockets::*;
     pub use super::threads::*;
     pub use super::time::*;
 }
@@ -96,13 +98,18 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         Entry::Refused(errno) => Err(errno),
         Entry::Missing => Err(Errno::ENOSYS),
     };
-    if result == Err(Errno::ENOSYS) {
-        if let Some(counter) = counters.missing.get(number) {
-            boot::count(counter);
-        }
+    let refused = match result {
+        _ if matches!(entry, Entry::Refused(_)) => true,
+        Err(Errno::ENOSYS) => true,
+        Err(errno) => REFUSING.contains(&(number, errno)),
+        Ok(_) => false,
+    };
+    if refused {
+        boot::missing().count(number as u32);
     }
     frame.rax = match result {
         Ok(value) => value,
+        Err(Errno::ERESTARTNOHAND) => Errno::EINTR.as_result() as u64,
         Err(errno) => errno.as_result() as u64,
     };
     if channel::should_give_way() {
@@ -113,6 +120,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         return Return::Full;
     }
     let restart = match result {
+        Err(Errno::ERESTARTNOHAND) => Restart::Always,
         Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
         Err(Errno::EINTR) => Restart::IfWanted,
         _ => Restart::No,
@@ -124,6 +132,14 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
 }
 
 const RT_SIGRETURN: usize = 15;
+/// What is not there of calls that are: families and options of sockets ([`pinion_abi::sockets`]). It is
+/// counted as missing, with what the host itself lacks of them.
+const REFUSING: [(usize, Errno); 4] = [
+    (41, Errno::EAFNOSUPPORT),
+    (53, Errno::EAFNOSUPPORT),
+    (54, Errno::ENOPROTOOPT),
+    (55, Errno::ENOPROTOOPT),
+];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
 const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];

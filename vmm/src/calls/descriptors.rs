@@ -152,6 +152,37 @@ impl Table {
         }
     }
 
+    /// Publishes two that were made for the guest, as pipe(2) tells them, or neither.
+    pub fn publish_pair(&self, pair: u64) -> Result<(), Errno> {
+        let (first, second) = (pair as RawFd, (pair >> 32) as RawFd);
+        if let Err(errno) = self.publish(first, Kind::Other) {
+            let _ = sys::close(second);
+            return Err(errno);
+        }
+        if let Err(errno) = self.publish(second, Kind::Other) {
+            let _ = self.close(first);
+            return Err(errno);
+        }
+        Ok(())
+    }
+
+    /// EMFILE if the guest can have no other descriptor. `fd` is one that it has.
+    pub fn check_room(&self, fd: RawFd) -> Result<(), Errno> {
+        /// More than the servers of a guest have on their way at once.
+        const SPARE: u32 = 256;
+        let highest = self.highest.load(Ordering::Acquire);
+        if highest.saturating_add(SPARE) < self.end() as u32 {
+            return Ok(());
+        }
+        let next = sys::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0)? as RawFd;
+        let _ = sys::close(next);
+        if next < self.end() {
+            Ok(())
+        } else {
+            Err(Errno::EMFILE)
+        }
+    }
+
     /// Publishes what the monitor was started with.
     pub fn inherit(&self, fd: RawFd) {
         if let Some(state) = self.state(fd) {
@@ -249,16 +280,7 @@ pub(super) fn pipe(call: &mut Call) -> Outcome {
     call.args.data(0)?;
     let result = call.make()?;
     let pair = super::decode::number(call.args.data(0)?, 0);
-    let (reader, writer) = (pair as RawFd, (pair >> 32) as RawFd);
-    let table = &call.service.table;
-    if let Err(errno) = table.publish(reader, Kind::Other) {
-        let _ = sys::close(writer);
-        return Err(errno.into());
-    }
-    if let Err(errno) = table.publish(writer, Kind::Other) {
-        let _ = table.close(reader);
-        return Err(errno.into());
-    }
+    call.service.table.publish_pair(pair)?;
     Ok(result)
 }
 

@@ -20,6 +20,7 @@ mod open;
 mod processes;
 mod procfs;
 mod programs;
+mod sockets;
 mod stats;
 mod sys;
 mod table;

@@ -4,8 +4,9 @@ use pinion_abi::calls::NUMBERS;
 
 use super::sys::Outcome;
 use super::{
-    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes, stats,
-    waiting, xattrs, Call,
+    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes,
+    sockets::{self, options, transfer},
+    stats, waiting, xattrs, Call,
 };
 
 pub(super) type Handler = fn(&mut Call) -> Outcome;
@@ -28,7 +29,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (6, stats::lstat),                 // lstat
     (7, waiting::poll),                // poll
     (8, pass),                         // lseek
-    (16, pass),                        // ioctl
+    (16, options::ioctl),              // ioctl
     (17, files::pread),                // pread64
     (18, files::pwrite),               // pwrite64
     (19, files::read),                 // readv
@@ -44,6 +45,21 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (37, pass),                        // alarm
     (38, pass),                        // setitimer
     (40, pass),                        // sendfile
+    (41, sockets::socket),             // socket
+    (42, sockets::connect),            // connect
+    (43, sockets::accept),             // accept
+    (44, transfer::sendto),            // sendto
+    (45, transfer::recvfrom),          // recvfrom
+    (46, transfer::sendmsg),           // sendmsg
+    (47, transfer::recvmsg),           // recvmsg
+    (48, pass),                        // shutdown
+    (49, sockets::bind),               // bind
+    (50, pass),                        // listen
+    (51, sockets::name),               // getsockname
+    (52, sockets::name),               // getpeername
+    (53, sockets::socketpair),         // socketpair
+    (54, options::setsockopt),         // setsockopt
+    (55, options::getsockopt),         // getsockopt
     (61, pass),                        // wait4
     (62, processes::kill),             // kill
     (63, pass),                        // uname
@@ -190,6 +206,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (285, pass),                       // fallocate
     (286, pass),                       // timerfd_settime
     (287, pass),                       // timerfd_gettime
+    (288, sockets::accept),            // accept4
     (289, descriptors::signalfd),      // signalfd4
     (290, descriptors::make),          // eventfd2
     (291, descriptors::make),          // epoll_create1

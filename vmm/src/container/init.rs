@@ -56,12 +56,13 @@ fn init(
         kvm,
         kernel,
         monitor,
+        missing,
         fifo,
     } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let limit = plan.machine.memory_limit;
-    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, limit)?;
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, missing, limit)?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 

@@ -83,6 +83,7 @@ fn join(
         fds::keep_private,
         host.kernel,
         host.monitor,
+        host.missing,
         plan.machine.memory_limit,
     )?
     .make()?;

@@ -193,6 +193,8 @@ pub struct HostFiles {
     pub kernel: File,
     /// The monitor's own file.
     pub monitor: OwnedFd,
+    /// Where guests count what they did not get.
+    pub missing: Option<OwnedFd>,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
 }
@@ -203,6 +205,11 @@ impl HostFiles {
             kvm: private(open_kvm()?)?,
             kernel: private(open(&machine.kernel, libc::O_RDONLY)?)?.into(),
             monitor: private(open(Path::new("/proc/self/exe"), libc::O_PATH)?)?,
+            missing: machine
+                .missing
+                .as_ref()
+                .map(|path| open(path, libc::O_RDWR).and_then(private))
+                .transpose()?,
             fifo: fifo
                 .map(|path| open(path, libc::O_PATH).and_then(private))
                 .transpose()?,

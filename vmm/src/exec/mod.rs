@@ -65,12 +65,14 @@ pub fn execute(
         service.proc_root().as_fd(),
         executable.file.as_fd(),
     ];
+    let missing = factory.missing();
     let [kvm, kernel, monitor, proc, program] = kept.map(|fd| fd.as_raw_fd());
     let state = State {
         kvm,
         kernel,
         monitor,
         proc,
+        missing: missing.map(|fd| fd.as_raw_fd()),
         program,
         program_bytes: executable.bytes,
         private_floor: fds::private_floor(),
@@ -87,7 +89,7 @@ pub fn execute(
     strings.extend(executable.arguments);
     strings.extend(request.environment);
     let file = write(&state, &strings)?;
-    let all = kept.into_iter().chain([file.as_fd()]);
+    let all = kept.into_iter().chain([file.as_fd()]).chain(missing);
     for fd in all.clone() {
         fds::set_kept(fd, true).map_err(host)?;
     }

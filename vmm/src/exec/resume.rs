@@ -66,6 +66,7 @@ fn start(state: RawFd) -> Result<ExitStatus, ResumeError> {
         fds::keep_private,
         taken_over(state.kernel)?.into(),
         taken_over(state.monitor)?,
+        state.missing.map(taken_over).transpose()?,
         state.memory_limit,
         state.vdso,
     )?;

@@ -16,6 +16,8 @@ pub struct State {
     pub kernel: RawFd,
     pub monitor: RawFd,
     pub proc: RawFd,
+    /// Where guests count what they did not get.
+    pub missing: Option<RawFd>,
     pub program: RawFd,
     pub program_bytes: u64,
     pub private_floor: RawFd,

@@ -1,11 +1,12 @@
 //! The guest's memory in this process: one reservation, filled from its start on.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::layout::{physical, GRANULE, PAGE, VDSO_PHYSICAL};
+use pinion_abi::missing::MISSING_BYTES;
 use pinion_abi::Errno;
 
 use super::requests::last_errno;
@@ -35,6 +36,8 @@ const _: () = assert!(MOST <= VDSO_PHYSICAL);
 pub enum MemoryError {
     #[error("reserve {bytes} bytes of addresses for the guest: {source}")]
     Reserve { bytes: u64, source: io::Error },
+    #[error("map the file of counts: {0}")]
+    Counts(io::Error),
     #[error("give the guest memory: {0}")]
     Slot(#[from] KvmError),
 }
@@ -217,6 +220,27 @@ impl Memory {
             return Err(error);
         }
         Ok(pages)
+    }
+
+    /// Has the guest's counts of what it did not get stand in a file, before the guest runs. The file is
+    /// as long as they are, and nobody makes it shorter.
+    pub fn count_in(&self, file: BorrowedFd) -> Result<(), MemoryError> {
+        let at = self.base.wrapping_add(physical::MISSING as usize);
+        // SAFETY: the page lies in the reservation, and nothing uses it yet.
+        let mapped = unsafe {
+            libc::mmap(
+                at.cast(),
+                MISSING_BYTES as usize,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_FIXED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if mapped == libc::MAP_FAILED {
+            return Err(MemoryError::Counts(io::Error::last_os_error()));
+        }
+        Ok(())
     }
 
     /// Where the addresses end that only the guest's memory uses.

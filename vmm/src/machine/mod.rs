@@ -74,6 +74,8 @@ pub struct Factory {
     kernel: File,
     /// The monitor's own file.
     monitor: OwnedFd,
+    /// Where guests count what they did not get: the container's, or nowhere.
+    missing: Option<OwnedFd>,
     memory_limit: u64,
     /// Found out when the first machine wants to know.
     processor: OnceCell<tables::Processor>,
@@ -107,18 +109,21 @@ pub struct Guest {
 }
 
 impl Factory {
-    /// `memory_limit`: bytes that a guest's memory may grow to; `None`: what the host has.
+    /// `missing`: a file of [`pinion_abi::missing`]. `memory_limit`: bytes that a guest's memory may
+    /// grow to; `None`: what the host has.
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
         monitor: OwnedFd,
+        missing: Option<OwnedFd>,
         memory_limit: Option<u64>,
     ) -> Result<Rc<Factory>, MachineError> {
         Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
+            missing,
             memory_limit: memory_limit.unwrap_or_else(host_memory),
             processor: OnceCell::new(),
             vdso: OnceCell::new(),
@@ -131,6 +136,7 @@ impl Factory {
         keep: Keep,
         kernel: File,
         monitor: OwnedFd,
+        missing: Option<OwnedFd>,
         memory_limit: u64,
         vdso: Option<(u64, u64)>,
     ) -> Result<Rc<Factory>, MachineError> {
@@ -138,6 +144,7 @@ impl Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
+            missing,
             memory_limit,
             processor: OnceCell::new(),
             vdso: OnceCell::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
@@ -154,6 +161,10 @@ impl Factory {
 
     pub fn monitor(&self) -> &OwnedFd {
         &self.monitor
+    }
+
+    pub fn missing(&self) -> Option<BorrowedFd<'_>> {
+        self.missing.as_ref().map(OwnedFd::as_fd)
     }
 
     pub fn memory_limit(&self) -> u64 {
@@ -181,6 +192,9 @@ impl Factory {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
         let memory = Memory::reserve(self.memory_limit)?;
+        if let Some(file) = &self.missing {
+            memory.count_in(file.as_fd())?;
+        }
         memory.grow(&vm, memory::FIRST, memory::FIRST)?;
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;

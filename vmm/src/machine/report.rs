@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use pinion_abi::boot::BootInfo;
 use pinion_abi::calls;
 use pinion_abi::layout::physical;
+use pinion_abi::missing::Missing;
 
 use super::server::Server;
 use crate::exit::{end_as, ExitStatus};
@@ -46,6 +47,16 @@ pub fn boot_info(server: &Server) -> &BootInfo {
     unsafe { &*at.cast::<BootInfo>() }
 }
 
+/// What the guest says that it did not get.
+fn missing(server: &Server) -> &Missing {
+    let at = server
+        .memory
+        .boot_pages()
+        .wrapping_add(physical::MISSING as usize);
+    // SAFETY: the page stays mapped; all fields are atomics.
+    unsafe { &*at.cast::<Missing>() }
+}
+
 /// The message of a kernel that could not go on.
 pub fn panic_text(server: &Server) -> Vec<u8> {
     let info: *const BootInfo = boot_info(server);
@@ -81,11 +92,15 @@ pub fn counters(server: &Server) {
         ("first call", counters.first_call_at.load(Ordering::Relaxed)),
     ];
     line(format!("boot: {}", server.machinery.timeline.text(&guest)).as_bytes());
-    for (number, counter) in counters.missing.iter().enumerate() {
-        let count = counter.load(Ordering::Relaxed);
-        if count > 0 {
-            let name = calls::find(number as u64).map_or("", |call| call.name);
-            line(format!("not supported: system call {number} {name}, {count} times").as_bytes());
-        }
+    for refused in missing(server).refused() {
+        let name = calls::find(refused.call.into()).map_or("", |call| call.name);
+        let command = refused
+            .command
+            .map_or(String::new(), |command| format!(" {command:#x}"));
+        let (number, count) = (refused.call, refused.count);
+        line(
+            format!("not supported: system call {number} {name}{command}, {count} times")
+                .as_bytes(),
+        );
     }
 }

@@ -18,9 +18,22 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
         0x802c_542a => Arg::Out(44),              // TCGETS2
         0x402c_542b..=0x402c_542d => Arg::In(44), // TCSETS2, TCSETSW2, TCSETSF2
+        0x8901 | 0x8902 => Arg::In(4),            // FIOSETOWN, SIOCSPGRP
+        0x8903..=0x8905 => Arg::Out(4),           // FIOGETOWN, SIOCGPGRP, SIOCATMARK
+        0x8906 | 0x8907 => Arg::Out(16),          // SIOCGSTAMP, SIOCGSTAMPNS
+        SIOCGIFCONF => Arg::Interfaces,
+        // struct ifreq, but for those with an address in it (netdevice(7)): SIOCGIFNAME, SIOCGIFFLAGS to
+        // SIOCSIFNETMASK, SIOCGIFMETRIC to SIOCSIFHWADDR, SIOCGIFHWADDR to SIOCSIFPFLAGS, SIOCGIFTXQLEN,
+        // SIOCSIFTXQLEN, SIOCGIFMAP.
+        0x8910 | 0x8913..=0x891e | 0x8921..=0x8924 => Arg::InOut(40),
+        0x8927 | 0x8931..=0x8935 | 0x8942 | 0x8943 | 0x8970 => Arg::InOut(40),
+        0x8953..=0x8955 => Arg::InOut(68), // SIOCDARP, SIOCGARP, SIOCSARP
         _ => return None,
     })
 }
+
+/// ioctl(2)'s command that lists network interfaces (netdevice(7)).
+pub const SIOCGIFCONF: u32 = 0x8912;
 
 /// What fcntl(2)'s third argument is; `None`: EINVAL.
 pub fn fcntl(command: u32) -> Option<Arg> {
