@@ -158,8 +158,8 @@ static void look(void) {
   }
   for (int fd = 0; fd < 20; fd++)
     if (fcntl(fd, F_GETFD) != -1) printf("%d is open\n", fd);
-  OK(getsid(0) == getpid());
-  OK(getpgrp() == getpid());
+  SHOW(getsid(0) == getpid());
+  SHOW(getpgrp() == getpid());
 }
 
 static void code(void) { exit(42); }
