@@ -17,6 +17,7 @@ mod mounts;
 mod names;
 mod notify;
 mod open;
+mod privileges;
 mod processes;
 mod procfs;
 mod programs;

@@ -19,7 +19,6 @@ use crate::boot;
 use crate::channel;
 use crate::mm::user;
 use crate::signals;
-use crate::syscalls::process;
 use crate::threads::{current, futex, scheduler};
 
 const SIGCHLD: u64 = 17;
@@ -91,7 +90,6 @@ fn become_child(frame: &mut Frame, clone: &Clone) {
     scheduler::keep_current(id);
     futex::forget_waiters();
     signals::forget_pending();
-    process::forget_death_signal();
     let thread = current();
     thread.robust_list.store(0, Ordering::Relaxed);
     let cleared = if clone.flags & CLONE_CHILD_CLEARTID != 0 {

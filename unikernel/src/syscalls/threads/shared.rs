@@ -80,7 +80,6 @@ pub(super) fn share(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
             .clear_child_tid
             .store(clone.child_tid, Ordering::Relaxed);
     }
-    process::forget_death_signal();
     scheduler::run_child(child, id);
     Ok(u64::from(id))
 }
