@@ -85,6 +85,22 @@ impl Table {
         }
     }
 
+    /// For a process that begins with the same descriptors.
+    pub fn copy(&self) -> Table {
+        let highest = self.highest.load(Ordering::Acquire);
+        let copy = Table::new(self.floor(), self.limit());
+        for (to, from) in copy
+            .states
+            .iter()
+            .zip(&self.states[..])
+            .take(highest as usize + 1)
+        {
+            to.store(from.load(Ordering::Acquire), Ordering::Relaxed);
+        }
+        copy.highest.store(highest, Ordering::Release);
+        copy
+    }
+
     pub fn floor(&self) -> RawFd {
         self.states.len() as RawFd
     }

@@ -4,7 +4,8 @@ use pinion_abi::calls::NUMBERS;
 
 use super::sys::Outcome;
 use super::{
-    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes,
+    descriptors, directories, entries, files, identity, ipc, links, notify, open, privileges,
+    processes,
     sockets::{self, options, transfer},
     stats, waiting, xattrs, Call,
 };
@@ -136,6 +137,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (146, pass),                       // sched_get_priority_max
     (147, pass),                       // sched_get_priority_min
     (148, processes::scheduling),      // sched_rr_get_interval
+    (157, privileges::set_or_tell),    // prctl
     (159, pass),                       // adjtimex
     (161, directories::chroot),            // chroot
     (162, pass),                       // sync
