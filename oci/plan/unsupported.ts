@@ -10,7 +10,6 @@ const OTHER_SYSTEM = 'is for another operating system';
 
 /** Property path (`[]`: every item of a list) -> why it is refused. */
 export const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'process.terminal': 'terminals are not supported yet',
   'process.commandLine': OTHER_SYSTEM,
   'process.user.username': OTHER_SYSTEM,
   'process.apparmorProfile': 'AppArmor is not supported yet',

@@ -25,6 +25,7 @@ test.each([
   'signalling',
   'passing',
   'forking',
+  'spawning',
   'reading',
   'many',
 ])(

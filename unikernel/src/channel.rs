@@ -16,6 +16,7 @@ use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::syscalls::threads::shared;
 use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
 use crate::vcpus;
@@ -128,7 +129,7 @@ impl Owned {
         self.fill(number, args);
         let header = header();
         let polled = header.polled.load(Ordering::Relaxed) != 0;
-        if polled && wait != Wait::Always {
+        if polled && wait != Wait::Always && !shared::active() {
             let tail = header.tail.load(Ordering::Relaxed);
             header.ring[tail as usize % SLOTS].store(self.index as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
@@ -207,7 +208,7 @@ impl Owned {
     /// Leaves the guest for the request. The vCPU's own thread serves it; but if it may block and
     /// there are other threads to run, one apart does.
     fn leave(&self, wait: Wait, meanwhile: Meanwhile) {
-        if wait == Wait::Never || scheduler::count() < 2 {
+        if wait == Wait::Never || scheduler::count() < 2 || shared::active() {
             return meanwhile.is(|| self.leave_for());
         }
         let Some(thread) = scheduler::find(threads::current().id()) else {
@@ -243,6 +244,20 @@ pub fn fork() -> Result<u64, Errno> {
         drop(waiting);
     }
     result(value)
+}
+
+/// vfork(2) of the process: comes back in the child, or with an error.
+pub fn vfork() -> Result<u64, Errno> {
+    result(Owned::take().call_here(machine::VFORK, &[0; 6]))
+}
+
+/// The pid of a child that no longer uses this vCPU, once.
+pub fn take_child_ended() -> Option<u32> {
+    let ended = &header().child_ended;
+    match ended.load(Ordering::Relaxed) {
+        0 => None,
+        _ => Some(ended.swap(0, Ordering::Acquire)),
+    }
 }
 
 /// Whether requests were answered apart since [`collect`] last looked.
@@ -327,7 +342,7 @@ pub fn idle(deadline: u64) {
     told.asleep.store(1, Ordering::SeqCst);
     let seen = told.woken.load(Ordering::SeqCst);
     // What comes from here on wakes the vCPU.
-    if !has_answers() && !has_notes() {
+    if !has_answers() && (!has_notes() || shared::active()) {
         let args = [vcpus::index() as u64, u64::from(seen), deadline, 0, 0, 0];
         let slot = Owned::take();
         slot.fill(machine::IDLE, &args);

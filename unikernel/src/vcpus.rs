@@ -10,7 +10,7 @@
 use core::arch::asm;
 use core::hint::spin_loop;
 use core::ptr::write_bytes;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use pinion_abi::layout::{physical, MAX_VCPUS, PAGE, PER_CPU, PHYSICAL};
 
@@ -44,8 +44,10 @@ static VCPUS: [Vcpu; MAX_VCPUS] = [const {
 
 /// The kernel's lock, once there is more than one vCPU.
 static LOCK: AtomicU32 = AtomicU32::new(0);
-/// How many vCPUs run.
+/// How many vCPUs share the program and the kernel.
 static COUNT: AtomicUsize = AtomicUsize::new(1);
+/// How many were started: more, while one has all to itself.
+static STARTED: AtomicUsize = AtomicUsize::new(1);
 /// How many there may be; 0: as many as the monitor says.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 /// Changes of mappings and of text so far.
@@ -154,6 +156,28 @@ pub fn wait_for_others() {
     }
 }
 
+/// Whether a vCPU has all to itself.
+static HAS_ALL: AtomicBool = AtomicBool::new(false);
+
+/// This vCPU has the program and the kernel to itself from now on, in the program too: it keeps the
+/// lock until [`give_back`].
+pub fn take_all() {
+    stop_others();
+    COUNT.store(1, Ordering::Relaxed);
+    HAS_ALL.store(true, Ordering::Relaxed);
+}
+
+pub fn give_back() {
+    HAS_ALL.store(false, Ordering::Relaxed);
+    COUNT.store(STARTED.load(Ordering::Relaxed), Ordering::Relaxed);
+    // What changed meanwhile.
+    stop_others();
+}
+
+pub fn has_all() -> bool {
+    HAS_ALL.load(Ordering::Relaxed)
+}
+
 /// Tables of another vCPU, of which all pages are zero.
 struct OwnTables {
     next: u64,
@@ -200,7 +224,7 @@ fn per_cpu_entry() -> usize {
 
 /// A new top-level entry is every vCPU's.
 pub fn share_entry(index: usize, value: u64) {
-    for vcpu in 1..count() {
+    for vcpu in 1..STARTED.load(Ordering::Relaxed) {
         let root = (PHYSICAL + physical::root(vcpu)) as *mut u64;
         // SAFETY: the entry lies in that vCPU's top-level table, which only the kernel writes, under
         // its lock.
@@ -214,7 +238,7 @@ pub fn can_start() -> bool {
         0 => boot::info().vcpus as usize,
         limit => limit,
     };
-    count() < limit.min(MAX_VCPUS)
+    !has_all() && count() < limit.min(MAX_VCPUS)
 }
 
 /// Starts another vCPU, if the monitor can.
@@ -242,9 +266,11 @@ pub fn start_another() {
         here().seen.store(changes, Ordering::Relaxed);
         LOCK.store(1, Ordering::Relaxed);
     }
-    COUNT.store(vcpu + 1, Ordering::Release);
+    COUNT.store(vcpu + 1, Ordering::Relaxed);
+    STARTED.store(vcpu + 1, Ordering::Relaxed);
     if channel::start_vcpu(vcpu).is_err() {
-        COUNT.store(vcpu, Ordering::Release);
+        COUNT.store(vcpu, Ordering::Relaxed);
+        STARTED.store(vcpu, Ordering::Relaxed);
         LIMIT.store(vcpu, Ordering::Relaxed);
     }
 }
@@ -252,6 +278,8 @@ pub fn start_another() {
 /// There is only this vCPU, the first one: the process is a new one.
 pub fn forget_others() {
     COUNT.store(1, Ordering::Relaxed);
+    STARTED.store(1, Ordering::Relaxed);
+    HAS_ALL.store(false, Ordering::Relaxed);
     LOCK.store(0, Ordering::Relaxed);
 }
 

@@ -313,6 +313,26 @@ static void forking(void) {
   _exit(3);
 }
 
+/* vfork(2) while others are in the program and in the kernel: they wait, and go on. */
+static void spawning(void) {
+  pthread_t threads[4];
+  long wrong = 0;
+  start(threads, 2, spin, 0);
+  start(threads + 2, 2, churn, 0);
+  for (int i = 0; i < 40; i++) {
+    pid_t child = vfork();
+    if (child == 0) _exit(i % 100);
+    int status = -1;
+    waitpid(child, &status, 0);
+    wrong += !WIFEXITED(status) || WEXITSTATUS(status) != i % 100;
+    long before = atomic_load(&turn);
+    while (atomic_load(&turn) == before) sched_yield();
+  }
+  SHOW(wrong);
+  atomic_store(&stop, 1);
+  join(threads, 4);
+}
+
 /* Reads of a device that gives all that is asked for are whole, though the reader is preempted. */
 static void reading(void) {
   pthread_t threads[2];
@@ -328,4 +348,4 @@ static void reading(void) {
 }
 
 TESTS({"unmapping", unmapping}, {"protecting", protecting}, {"patching", patching}, {"growing", growing},
-      {"signalling", signalling}, {"passing", passing}, {"many", many}, {"forking", forking}, {"reading", reading})
+      {"signalling", signalling}, {"passing", passing}, {"many", many}, {"forking", forking}, {"spawning", spawning}, {"reading", reading})

@@ -11,6 +11,7 @@ use crate::arch::{self, Frame};
 use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::user;
+use crate::syscalls::threads::shared;
 use crate::threads::scheduler;
 
 /// exit_group(2): the monitor ends with this status.
@@ -18,6 +19,8 @@ fn end(code: u64) -> ! {
     let args = [code & 0xff, 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT, &args, Wait::Always);
+        // It was a child that used this machine for a while.
+        shared::finish();
     }
 }
 
@@ -26,11 +29,12 @@ pub fn exit_with_signal(signal: u32) -> ! {
     let args = [u64::from(signal), 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT_SIGNAL, &args, Wait::Always);
+        shared::finish();
     }
 }
 
 pub fn exit(frame: &mut Frame) -> Result<u64, Errno> {
-    if scheduler::count() == 1 {
+    if scheduler::count() == 1 || shared::active() {
         end(frame.rdi)
     }
     super::threads::release();
@@ -83,7 +87,8 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
 }
 
 /// What prctl(2) keeps for the process.
-struct Attributes {
+#[derive(Clone, Copy)]
+pub struct Attributes {
     name: [u8; 16],
     dumpable: u64,
     timer_slack: u64,
@@ -94,6 +99,15 @@ static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
     dumpable: 1,
     timer_slack: 50_000,
 });
+
+/// For the time of a vfork(2).
+pub fn attributes() -> Attributes {
+    *ATTRIBUTES.lock()
+}
+
+pub fn set_attributes(attributes: Attributes) {
+    *ATTRIBUTES.lock() = attributes;
+}
 
 /// prctl(2), PR_GET_TIMERSLACK.
 pub fn timer_slack() -> u64 {

@@ -18,6 +18,7 @@ use crate::arch::switch::switch_context;
 use crate::arch::{self, Frame};
 use crate::channel;
 use crate::signals;
+use crate::syscalls::threads::shared;
 use crate::syscalls::time;
 use crate::vcpus;
 
@@ -142,6 +143,9 @@ fn share_now() {
         return;
     }
     WAITING_SINCE.store(now, Ordering::Relaxed);
+    if vcpus::has_all() {
+        return;
+    }
     let sleeper = SCHEDULER.lock().queue.take_sleeper();
     match sleeper {
         Some(vcpu) => channel::wake(1 << vcpu),
@@ -202,7 +206,10 @@ fn look() {
 /// Takes what this vCPU runs next.
 fn next_ready() -> Option<Arc<Thread>> {
     let mut scheduler = SCHEDULER.lock();
-    let next = scheduler.queue.pop(vcpus::index());
+    let next = match shared::active() {
+        true => None,
+        false => scheduler.queue.pop(vcpus::index()),
+    };
     scheduler.tell();
     next
 }
@@ -358,6 +365,10 @@ fn wake_current() {
 
 /// Lets the others run, if any can.
 pub fn give_way() {
+    if shared::active() {
+        // The others wait until the child is gone.
+        return shared::finish();
+    }
     look();
     let Some(next) = next_ready() else {
         return;
@@ -391,6 +402,31 @@ pub fn keep_current(id: u32) {
     drop(others);
 }
 
+/// Runs a child of vfork(2), whose thread's id is `id`, in the place of the running thread until
+/// [`end_child`].
+pub fn run_child(child: Arc<Thread>, id: u32) {
+    child.id.store(id, Ordering::Relaxed);
+    SCHEDULER.lock().threads.insert(id, Arc::clone(&child));
+    switch_to(child);
+}
+
+/// Ends the running thread, which is such a child.
+pub fn end_child(parent: Arc<Thread>) -> ! {
+    let id = current().id();
+    {
+        let mut scheduler = SCHEDULER.lock();
+        if let Some(thread) = scheduler.threads.remove(&id) {
+            // It may be gone in the middle of a wait.
+            thread.blocked.store(false, Ordering::Relaxed);
+            let deadline = thread.deadline.load(Ordering::Relaxed);
+            scheduler.deadlines.remove(&(deadline, id));
+            scheduler.ended.push(thread);
+        }
+    }
+    switch_to(parent);
+    unreachable!("a thread that has ended runs");
+}
+
 /// Ends the running thread; the last one must end the process instead.
 pub fn end() -> ! {
     let id = current().id();
@@ -415,6 +451,7 @@ pub fn end() -> ! {
 /// again; or waits with the vCPU until one is ready.
 fn switch_away() {
     loop {
+        shared::finish();
         look();
         if !current().blocked.load(Ordering::Relaxed) {
             // Woken meanwhile: it never left the vCPU, so it stands in no list.
@@ -492,7 +529,7 @@ fn idle() {
     let came = vcpus::unlocked(|| {
         (0..IDLE_TURNS).any(|_| {
             spin_loop();
-            channel::has_answers() || READY.load(Ordering::Relaxed) != 0
+            channel::has_answers() || READY.load(Ordering::Relaxed) != 0 && !shared::active()
         })
     });
     if came {
@@ -501,7 +538,7 @@ fn idle() {
     let vcpu = vcpus::index();
     let deadline = {
         let mut scheduler = SCHEDULER.lock();
-        if !scheduler.queue.is_empty() {
+        if !scheduler.queue.is_empty() && !shared::active() {
             return;
         }
         let deadline = scheduler.deadline();

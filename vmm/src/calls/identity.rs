@@ -28,6 +28,15 @@ pub(super) struct Identity {
     state: Mutex<Option<Credentials>>,
 }
 
+/// The change that the calling thread has taken over.
+pub(super) fn seen() -> u64 {
+    SEEN.get()
+}
+
+pub(super) fn restore_seen(seen: u64) {
+    SEEN.set(seen);
+}
+
 /// linux/capability.h: _LINUX_CAPABILITY_VERSION_3, with two sets of 32 bits each.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// (effective, permitted, inheritable), low words first.
@@ -50,6 +59,15 @@ impl Identity {
         Identity {
             changes: AtomicU64::new(0),
             state: Mutex::new(None),
+        }
+    }
+
+    /// For a process that begins with the same.
+    pub fn copy(&self) -> Identity {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Identity {
+            changes: AtomicU64::new(self.changes.load(Ordering::Acquire)),
+            state: Mutex::new(state.clone()),
         }
     }
 

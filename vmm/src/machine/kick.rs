@@ -53,9 +53,13 @@ pub fn forget() {
     CAME.set(false);
 }
 
-/// Waits for a kick that is on its way.
+/// Waits for a kick that is on its way; not for ever, as who kicks may be ended before it does.
 pub fn wait() {
-    while !CAME.get() {
+    const TURNS: usize = 10_000;
+    for _ in 0..TURNS {
+        if CAME.get() {
+            return;
+        }
         yield_now();
     }
 }
@@ -124,11 +128,12 @@ impl Target {
         }
     }
 
-    /// A thread by its id.
-    pub fn of_this_process(thread: libc::pid_t) -> Target {
-        // SAFETY: getpid(2) takes nothing.
-        let process = unsafe { libc::getpid() };
+    pub fn new(process: libc::pid_t, thread: libc::pid_t) -> Target {
         Target { process, thread }
+    }
+
+    pub fn process(&self) -> libc::pid_t {
+        self.process
     }
 
     pub fn thread(&self) -> libc::pid_t {

@@ -22,8 +22,10 @@ mod timeline;
 mod timers;
 mod vcpus;
 mod vdso;
+mod vfork;
 mod workers;
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -34,7 +36,7 @@ use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
-use pinion_abi::ports;
+use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
 use crate::exit::ExitStatus;
@@ -399,6 +401,7 @@ impl Loaded {
             header: self.image.header,
             at_program: false,
             last: Instant::now(),
+            child: vfork::Child::default(),
         }
         .run()?)
     }
@@ -417,11 +420,16 @@ struct Runner {
     at_program: bool,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
+    child: vfork::Child,
 }
 
 impl Runner {
     fn run(mut self) -> Result<ExitStatus, KvmError> {
         kick::aim(self.vcpu.immediate_exit());
+        match self.run_on()? {}
+    }
+
+    fn run_on(&mut self) -> Result<Infallible, KvmError> {
         loop {
             let exit = self.enter()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
@@ -451,6 +459,10 @@ impl Runner {
     }
 
     fn enter(&mut self) -> Result<Exit, KvmError> {
+        if self.child.active() {
+            // Its parent's thread is the one that kicks would find.
+            return self.vcpu.run();
+        }
         let server = Arc::clone(&self.server);
         server.vcpus.enter(self.index);
         // A kick of before was not sent; the kernel sees the flag itself on its way to the program.
@@ -467,8 +479,12 @@ impl Runner {
     }
 
     fn serve(&mut self) -> Result<(), KvmError> {
+        if self.child.active() {
+            return self.serve_child();
+        }
         let direct = match self.server.serve_direct(self.index) {
             Direct::Fork(slot) => return self.fork(slot),
+            Direct::Vfork(slot) => return self.vfork(slot),
             Direct::Start(slot) => {
                 self.start_another(slot);
                 return Ok(());
@@ -495,6 +511,27 @@ impl Runner {
             return self.general_protection();
         }
         std::thread::yield_now();
+        Ok(())
+    }
+
+    /// A child of vfork(2) serves what its vCPU names, and nothing that others have pushed.
+    fn serve_child(&mut self) -> Result<(), KvmError> {
+        self.child.serving(self.server.direct());
+        match self.server.serve_direct(0) {
+            Direct::Fork(slot) | Direct::Vfork(slot) | Direct::Start(slot) => {
+                self.server.answer(slot, Errno::ENOSYS.as_result());
+            }
+            Direct::Exec(slot, address, bytes) => self.exec(slot, address, bytes),
+            Direct::Served => {}
+            Direct::None => {
+                let rip = self.vcpu.regs()?.rip;
+                let own = self.header.out_start..=self.header.out_end;
+                if !own.contains(&rip) {
+                    return self.general_protection();
+                }
+            }
+        }
+        self.child.serving(None);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use pinion_abi::layout::MAX_VCPUS;
 use pinion_abi::Errno;
 
-use super::{report, signals, tables, thread, Runner};
+use super::{report, signals, tables, thread, vfork, Runner};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::KvmError;
 
@@ -62,6 +62,7 @@ impl Runner {
             header: self.header,
             at_program: false,
             last: Instant::now(),
+            child: vfork::Child::default(),
         };
         thread::spawn(256 << 10, move || runner.run_beside()).map_err(|_| Errno::EAGAIN)?;
         self.server.vcpus.add(pointer);

@@ -32,7 +32,8 @@ struct State {
 pub struct Vcpus {
     states: [State; MAX_VCPUS],
     started: AtomicUsize,
-    sleeping: AtomicUsize,
+    /// The process whose threads they are: a child of vfork(2) has the same memory, but another id.
+    process: AtomicI32,
 }
 
 impl Vcpus {
@@ -43,7 +44,6 @@ impl Vcpus {
             state.sleeps.store(false, Ordering::Relaxed);
             state.vcpu.store(null_mut(), Ordering::Relaxed);
         }
-        self.sleeping.store(0, Ordering::Relaxed);
         self.started.store(1, Ordering::Release);
         self.run_by_this_thread(0);
     }
@@ -73,8 +73,11 @@ impl Vcpus {
     }
 
     pub fn run_by_this_thread(&self, index: usize) {
-        let thread = Target::this_thread().thread();
-        self.states[index].thread.store(thread, Ordering::Release);
+        let target = Target::this_thread();
+        self.process.store(target.process(), Ordering::Release);
+        self.states[index]
+            .thread
+            .store(target.thread(), Ordering::Release);
     }
 
     /// The vCPU's thread goes into KVM_RUN: from here on it can be kicked.
@@ -119,7 +122,8 @@ impl Vcpus {
 
     /// The vCPU's thread.
     pub fn target(&self, index: usize) -> Target {
-        Target::of_this_process(self.states[index].thread.load(Ordering::Acquire))
+        let process = self.process.load(Ordering::Acquire);
+        Target::new(process, self.states[index].thread.load(Ordering::Acquire))
     }
 
     /// Has one vCPU see to what came for any of them: one that sleeps, or one that runs. Those that are
@@ -180,21 +184,29 @@ impl Vcpus {
         ticking: &AtomicBool,
     ) {
         let state = &self.states[index];
-        let sleeping = self.sleeping.fetch_add(1, Ordering::SeqCst) + 1;
-        if sleeping >= self.count() {
+        state.sleeps.store(true, Ordering::SeqCst);
+        if self.all_sleep() {
             ticker.set(false);
-            if self.sleeping.load(Ordering::SeqCst) < self.count() {
+            if !self.all_sleep() {
                 // Another one went on meanwhile.
                 ticker.set(ticking.load(Ordering::Relaxed));
             }
         }
-        state.sleeps.store(true, Ordering::SeqCst);
         futex::wait_until(&state.woken, seen, deadline);
         state.sleeps.store(false, Ordering::SeqCst);
         // Two that woke it may have written the guest's copy in the other order.
         let woken = state.woken.load(Ordering::Acquire);
         header.vcpus[index].woken.store(woken, Ordering::Release);
-        self.sleeping.fetch_sub(1, Ordering::SeqCst);
         ticker.set(ticking.load(Ordering::Relaxed));
+    }
+
+    fn all_sleep(&self) -> bool {
+        let mut states = self.states[..self.count()].iter();
+        states.all(|state| state.sleeps.load(Ordering::SeqCst))
+    }
+
+    /// The vCPU does not sleep, whatever a child of vfork(2) that ended meanwhile had it do.
+    pub fn forget_sleep(&self, index: usize) {
+        self.states[index].sleeps.store(false, Ordering::SeqCst);
     }
 }
