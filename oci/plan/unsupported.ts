@@ -47,6 +47,11 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   freebsd: OTHER_SYSTEM,
 };
 
+/** Whether a property of the specification is one that Pinion has. */
+export function isSupported(path: string): boolean {
+  return !Object.keys(UNSUPPORTED).some((entry) => entry === path || entry.startsWith(`${path}.`));
+}
+
 /** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   'linux.personality.domain': (value) => asksForNothing(value) || value === 'LINUX',
