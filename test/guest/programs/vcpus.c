@@ -316,11 +316,11 @@ static void forking(void) {
 /* vfork(2) while others are in the program and in the kernel: they wait, and go on. */
 static void spawning(void) {
   pthread_t threads[4];
-  long wrong = 0;
+  volatile long wrong = 0;
   start(threads, 2, spin, 0);
   start(threads + 2, 2, churn, 0);
   for (int i = 0; i < 40; i++) {
-    pid_t child = vfork();
+    volatile pid_t child = vfork();
     if (child == 0) _exit(i % 100);
     int status = -1;
     waitpid(child, &status, 0);
