@@ -292,7 +292,7 @@ macro_rules! for_each_call {
             154 modify_ldt (refused ENOSYS "the processor's tables are the kernel's own")
             155 pivot_root (refused EPERM "mounts are made by config.json alone")
             156 _sysctl (refused ENOSYS "Linux has none any more: /proc/sys is there")
-            157 prctl (guest)
+            157 prctl (either Never [Int Int Int Int Int])
             158 arch_prctl (guest)
             159 adjtimex (host Never [InOut(208)])
             160 setrlimit (guest)
@@ -495,10 +495,14 @@ macro_rules! for_each_call {
             446 landlock_restrict_self (refused ENOSYS "see landlock_create_ruleset")
             447 memfd_secret (refused ENOSYS "the monitor could not map it")
             448 process_mrelease (refused ENOSYS "it would release a monitor")
+            449 futex_waitv (refused ENOSYS "one thread waits for one futex yet")
             450 set_mempolicy_home_node (refused ENOSYS "a microVM has one memory node")
             451 cachestat (host Never [Fd In(16) Out(40) Int])
             452 fchmodat2 (host Never [DirFd Path Int Int])
             453 map_shadow_stack (refused EOPNOTSUPP "shadow stacks need the host's kernel")
+            454 futex_wake (refused ENOSYS "futex(2) does it")
+            455 futex_wait (refused ENOSYS "futex(2) does it")
+            456 futex_requeue (refused ENOSYS "futex(2) does it")
             457 statmount (refused ENOSYS "the mounts are the monitor's: /proc/self/mountinfo tells of them")
             458 listmount (refused ENOSYS "see statmount")
             459 lsm_get_self_attr (refused ENOSYS "the label is the monitor's")
@@ -589,6 +593,10 @@ mod tests {
             if let Some((_, args)) = call.host() {
                 assert!(args.len() <= 6, "{}", call.name);
             }
+        }
+        // Linux 6.12 has these numbers on x86_64, and no others (syscall_64.tbl).
+        for number in (0..335).chain(424..463) {
+            assert!(find(number).is_some(), "{number}");
         }
         assert_eq!(find(511), None);
         assert_eq!(find(u64::MAX), None);

@@ -10,7 +10,7 @@ mod residence;
 mod shm;
 mod signal;
 mod sockets;
-mod threads;
+pub mod threads;
 pub mod time;
 
 use pinion_abi::calls::{Arg, Wait, NUMBERS};

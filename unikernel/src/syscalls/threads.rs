@@ -2,6 +2,7 @@
 //! programs ask about processors.
 
 mod fork;
+pub mod shared;
 
 pub use fork::{fork, vfork};
 
@@ -78,6 +79,9 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
 fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.flags & THREAD != THREAD {
         return fork::process(frame, clone);
+    }
+    if shared::active() {
+        return Err(Errno::ENOSYS);
     }
     let mut child = *frame;
     child.rax = 0;

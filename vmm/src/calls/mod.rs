@@ -17,6 +17,7 @@ mod mounts;
 mod names;
 mod notify;
 mod open;
+mod privileges;
 mod processes;
 mod procfs;
 mod programs;
@@ -128,8 +129,6 @@ impl Service {
         if root {
             return Err(CallsError::RootIsProc);
         }
-        let mounts =
-            mounts::Mounts::open(&proc, floor).map_err(CallsError::setup("read the mounts"))?;
         for fd in procfs::open_numbers(&proc).map_err(CallsError::setup("list descriptors"))? {
             table.inherit(fd);
         }
@@ -140,7 +139,7 @@ impl Service {
             executable_path: config.executable_path,
             arguments: config.arguments,
             environment: config.environment,
-            mounts,
+            mounts: mounts::Mounts::new(floor),
             identity: identity::Identity::new(),
             unfinished: files::Unfinished::default(),
         })

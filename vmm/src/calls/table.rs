@@ -4,7 +4,8 @@ use pinion_abi::calls::NUMBERS;
 
 use super::sys::Outcome;
 use super::{
-    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes,
+    descriptors, directories, entries, files, identity, ipc, links, notify, open, privileges,
+    processes,
     sockets::{self, options, transfer},
     stats, waiting, xattrs, Call,
 };
@@ -29,7 +30,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (6, stats::lstat),                 // lstat
     (7, waiting::poll),                // poll
     (8, pass),                         // lseek
-    (16, options::ioctl),              // ioctl
+    (16, descriptors::ioctl),          // ioctl
     (17, files::pread),                // pread64
     (18, files::pwrite),               // pwrite64
     (19, files::read),                 // readv
@@ -136,6 +137,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (146, pass),                       // sched_get_priority_max
     (147, pass),                       // sched_get_priority_min
     (148, processes::scheduling),      // sched_rr_get_interval
+    (157, privileges::set_or_tell),    // prctl
     (159, pass),                       // adjtimex
     (161, directories::chroot),            // chroot
     (162, pass),                       // sync

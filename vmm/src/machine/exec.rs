@@ -20,10 +20,10 @@ impl Runner {
         let server = &self.server;
         let result = read(server, address, bytes).and_then(|request| {
             // The new program has the guest's credentials.
-            server.service.prepare_fork()?;
+            server.service().prepare_fork()?;
             exec::execute(
                 request,
-                &server.service,
+                server.service(),
                 &self.factory,
                 server.machinery.verbose,
             )

@@ -54,7 +54,7 @@ impl Runner {
     }
 
     /// Tells the kernel who it is.
-    fn name(&self) {
+    pub(super) fn name(&self) {
         let at = self.server.memory.boot_pages();
         let info = at
             .wrapping_add(physical::BOOT_INFO as usize)

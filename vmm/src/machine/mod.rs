@@ -20,9 +20,11 @@ mod ticker;
 mod timeline;
 mod timers;
 mod vdso;
+mod vfork;
 mod workers;
 
 use std::cell::OnceCell;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -34,7 +36,7 @@ use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
-use pinion_abi::ports;
+use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
 use crate::exit::ExitStatus;
@@ -382,6 +384,7 @@ impl Loaded {
             server,
             image: self.image,
             last: Instant::now(),
+            child: vfork::Child::default(),
         }
         .run()?)
     }
@@ -397,10 +400,15 @@ struct Runner {
     image: Image,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
+    child: vfork::Child,
 }
 
 impl Runner {
     fn run(mut self) -> Result<ExitStatus, KvmError> {
+        match self.run_on()? {}
+    }
+
+    fn run_on(&mut self) -> Result<Infallible, KvmError> {
         loop {
             let exit = self.vcpu.run()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
@@ -430,8 +438,12 @@ impl Runner {
     }
 
     fn serve(&mut self) -> Result<(), KvmError> {
+        if self.child.active() {
+            return self.serve_child();
+        }
         let direct = match self.server.serve_direct() {
             Direct::Fork(slot) => return self.fork(slot),
+            Direct::Vfork(slot) => return self.vfork(slot),
             Direct::Exec(slot, address, bytes) => {
                 self.exec(slot, address, bytes);
                 return Ok(());
@@ -454,6 +466,27 @@ impl Runner {
             return self.general_protection();
         }
         std::thread::yield_now();
+        Ok(())
+    }
+
+    /// A child of vfork(2) serves what its vCPU names, and nothing that others have pushed.
+    fn serve_child(&mut self) -> Result<(), KvmError> {
+        self.child.serving(self.server.direct());
+        match self.server.serve_direct() {
+            Direct::Fork(slot) | Direct::Vfork(slot) => {
+                self.server.answer(slot, Errno::ENOSYS.as_result());
+            }
+            Direct::Exec(slot, address, bytes) => self.exec(slot, address, bytes),
+            Direct::Served => {}
+            Direct::None => {
+                let rip = self.vcpu.regs()?.rip;
+                let own = self.image.header.out_start..=self.image.header.out_end;
+                if !own.contains(&rip) {
+                    return self.general_protection();
+                }
+            }
+        }
+        self.child.serving(None);
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use pinion_abi::layout::{GRANULE, PAGE};
 use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
-use super::server::Server;
+use super::server::{self, Server};
 use super::timeline::Timeline;
 use super::{report, search, signals, timers, workers};
 use crate::calls::{Answer, SlotData};
@@ -74,6 +74,8 @@ impl Server {
             DISPOSITION => signals::set_disposition(a, b),
             // A mask is a thread's, and signals are for the vCPU's.
             BLOCK if !may_block => return Answer::WouldBlock,
+            // Its signals wait until it executes a program.
+            BLOCK if server::is_child() => Ok(0),
             BLOCK => {
                 self.machinery.blocked.store(a, Ordering::Relaxed);
                 signals::block(a)
@@ -100,7 +102,7 @@ impl Server {
             PAUSE if !may_block => return Answer::WouldBlock,
             PAUSE => signals::pause(),
             SET_NOFILE => {
-                self.service.set_nofile(a, b);
+                self.service().set_nofile(a, b);
                 Ok(0)
             }
             CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),
@@ -198,7 +200,7 @@ impl Server {
             return Ok(self.machinery.executable.as_fd());
         }
         let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
-        if !self.service.owns(fd) {
+        if !self.service().owns(fd) {
             return Err(Errno::EBADF);
         }
         // SAFETY: the guest's descriptors are for it to close; what the number means in the call

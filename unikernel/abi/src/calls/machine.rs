@@ -91,6 +91,11 @@ requests! {
     /// execveat(2): the guest-physical `bytes` at `address` hold an `ExecInfo`, then its strings. Answered
     /// only when it fails; made by the vCPU's own thread only.
     1050 EXEC (address, bytes)
+    /// vfork(2): a child process uses the same memory and the same vCPU, whose thread waits until the
+    /// child has executed a program or ended, which the channel's `child_ended` says. 0 in the child,
+    /// whose boot information has its pid. Until then no request goes by the ring, or apart; made by
+    /// the vCPU's own thread only.
+    1051 VFORK ()
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

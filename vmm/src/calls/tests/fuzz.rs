@@ -392,7 +392,11 @@ fn batch(seed: u64) -> (u64, u64) {
         let open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
         if count % 256 == 0 {
             let own = (FLOOR..900).filter(open).count();
-            assert_eq!(own, 3, "descriptors of the monitor, after {request:x?}");
+            // The list of mounts is open from when it is first asked for.
+            assert!(
+                (2..=3).contains(&own),
+                "{own} descriptors, after {request:x?}"
+            );
         }
     }
     (count, done)
