@@ -19,8 +19,10 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 
+use pinion_abi::calls::commands::SIOCGIFCONF;
 use pinion_abi::Errno;
 
+use super::sockets::options;
 use super::sys::{self, Failure, Outcome};
 use super::Call;
 
@@ -334,6 +336,18 @@ pub(super) fn close_range(call: &mut Call) -> Outcome {
         }
     }
     Ok(0)
+}
+
+/// ioctl_tty(2): makes a descriptor.
+const TIOCGPTPEER: u32 = 0x5441;
+
+/// ioctl(2).
+pub(super) fn ioctl(call: &mut Call) -> Outcome {
+    match call.args.int(1) as u32 {
+        TIOCGPTPEER => make(call),
+        SIOCGIFCONF => options::interfaces(call),
+        _ => call.make(),
+    }
 }
 
 /// fcntl(2).

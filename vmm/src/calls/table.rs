@@ -30,7 +30,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (6, stats::lstat),                 // lstat
     (7, waiting::poll),                // poll
     (8, pass),                         // lseek
-    (16, options::ioctl),              // ioctl
+    (16, descriptors::ioctl),          // ioctl
     (17, files::pread),                // pread64
     (18, files::pwrite),               // pwrite64
     (19, files::read),                 // readv

@@ -9,13 +9,18 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x5401 => Arg::Out(36),                   // TCGETS
         0x5402..=0x5404 => Arg::In(36),           // TCSETS, TCSETSW, TCSETSF
         0x5409..=0x540b => Arg::Int,              // TCSBRK, TCXONC, TCFLSH
+        0x540c..=0x540e | 0x5422 => Arg::Int,     // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY
         0x540f | 0x5429 => Arg::Out(4),           // TIOCGPGRP, TIOCGSID
         0x5410 => Arg::In(4),                     // TIOCSPGRP
         0x5411 | 0x541b => Arg::Out(4),           // TIOCOUTQ, FIONREAD
         0x5413 => Arg::Out(8),                    // TIOCGWINSZ
         0x5414 => Arg::In(8),                     // TIOCSWINSZ
-        0x5421 => Arg::In(4),                     // FIONBIO
+        0x5420 | 0x5421 => Arg::In(4),            // TIOCPKT, FIONBIO
+        0x5441 => Arg::Int,                       // TIOCGPTPEER
         0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
+        0x8004_5430 | 0x8004_5439 => Arg::Out(4), // TIOCGPTN, TIOCGPTLCK
+        0x4004_5431 => Arg::In(4),                // TIOCSPTLCK
+        0x8004_5440 => Arg::Out(4),               // TIOCGEXCL
         0x802c_542a => Arg::Out(44),              // TCGETS2
         0x402c_542b..=0x402c_542d => Arg::In(44), // TCSETS2, TCSETSW2, TCSETSF2
         0x8901 | 0x8902 => Arg::In(4),            // FIOSETOWN, SIOCSPGRP

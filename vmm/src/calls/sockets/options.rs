@@ -1,7 +1,6 @@
 //! Options of sockets, and the list of network interfaces. Decoding lets only those options through
 //! that the guest may use.
 
-use pinion_abi::calls::commands::SIOCGIFCONF;
 use pinion_abi::sockets::{option, Value, INSTRUCTION_BYTES, SIZED_BYTES};
 use pinion_abi::Errno;
 
@@ -56,11 +55,8 @@ struct InterfaceList {
     buffer: *mut u8,
 }
 
-/// ioctl(2). The list of network interfaces is a structure that says where another one is.
-pub(in crate::calls) fn ioctl(call: &mut Call) -> Outcome {
-    if call.args.int(1) as u32 != SIOCGIFCONF {
-        return call.make();
-    }
+/// ioctl(2), SIOCGIFCONF: the list of network interfaces is a structure that says where another one is.
+pub(in crate::calls) fn interfaces(call: &mut Call) -> Outcome {
     let mut words = call.args.words();
     let place = call.args.data(2)?;
     let (head, array) = place.split_at_mut(HEAD);
