@@ -115,7 +115,7 @@ fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.flags & CLONE_CHILD_CLEARTID != 0 {
         thread
             .clear_child_tid
-            .store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
+            .store(clone.child_tid, Ordering::Relaxed);
     }
     let id = thread.id();
     scheduler::add(thread);
@@ -197,9 +197,7 @@ pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
 
 pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
     let thread = current();
-    thread
-        .clear_child_tid
-        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    thread.clear_child_tid.store(frame.rdi, Ordering::Relaxed);
     Ok(u64::from(thread.id()))
 }
 
@@ -210,23 +208,17 @@ pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     if frame.rsi != ROBUST_BYTES {
         return Err(Errno::EINVAL);
     }
-    current()
-        .robust_list
-        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    current().robust_list.store(frame.rdi, Ordering::Relaxed);
     Ok(0)
 }
 
 pub fn get_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     let [id, list, bytes, ..] = frame.args();
     let head = match id as u32 {
-        0 => current()
-            .robust_list
-            .load(core::sync::atomic::Ordering::Relaxed),
+        0 => current().robust_list.load(Ordering::Relaxed),
         id => {
             let thread = scheduler::find(id).ok_or(Errno::ESRCH)?;
-            thread
-                .robust_list
-                .load(core::sync::atomic::Ordering::Relaxed)
+            thread.robust_list.load(Ordering::Relaxed)
         }
     };
     user::write(list, &head)?;
