@@ -6,6 +6,7 @@ mod futex;
 mod helper;
 mod image;
 mod kick;
+mod known;
 mod memory;
 mod report;
 mod requests;
@@ -43,6 +44,7 @@ use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
 use image::{Image, ImageError};
+pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
@@ -91,6 +93,7 @@ pub struct Factory {
     /// Found out when the first machine wants to know.
     processor: OnceLock<tables::Processor>,
     vdso: OnceLock<Option<vdso::Pages>>,
+    known: Known,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
@@ -138,10 +141,11 @@ impl Factory {
             cpus: start::cpus(limits.vcpus),
             processor: OnceLock::new(),
             vdso: OnceLock::new(),
+            known: Known::default(),
         }))
     }
 
-    /// As one that another monitor had before it executed this one: `vdso` is [`Factory::vdso`] there.
+    /// As one that another monitor had before it executed this one.
     pub fn again(
         kvm: OwnedFd,
         keep: Keep,
@@ -149,8 +153,9 @@ impl Factory {
         monitor: OwnedFd,
         missing: Option<OwnedFd>,
         limits: Limits,
-        vdso: Option<(u64, u64)>,
+        known: Known,
     ) -> Result<Arc<Factory>, MachineError> {
+        let processor = known.processor();
         Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
@@ -158,8 +163,9 @@ impl Factory {
             missing,
             limits,
             cpus: start::cpus(limits.vcpus),
-            processor: OnceLock::new(),
-            vdso: OnceLock::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
+            processor: processor.map_or_else(OnceLock::new, OnceLock::from),
+            vdso: OnceLock::from(known.vdso()),
+            known,
         }))
     }
 
@@ -181,13 +187,6 @@ impl Factory {
 
     pub fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
-    /// where the image begins.
-    pub fn vdso(&self) -> Option<(u64, u64)> {
-        let pages = self.vdso.get().copied().flatten();
-        pages.map(|pages| (pages.bytes, pages.image))
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -313,6 +312,7 @@ impl Machine {
         info.vcpus = self.factory.cpus.len() as u32;
         info.cpus[..self.factory.cpus.len()].copy_from_slice(&self.factory.cpus);
         info.process = process_info(guest);
+        self.factory.known.tell(info);
         info.strings = StringsInfo {
             bytes: strings.len() as u64,
             argc: guest.arguments.len() as u32,
