@@ -75,6 +75,7 @@ struct Data {
     slot: Owned,
     used: u64,
     outputs: [Option<Output>; 6],
+    number: u32,
     /// Memory that ends early is an error, rather than the end of the data.
     whole: bool,
 }
@@ -300,7 +301,7 @@ impl Data {
                 Ok(offset)
             }
             Arg::Family if sockets_abi::family(value as u32) => Ok(value),
-            Arg::Family => Err(Errno::EAFNOSUPPORT),
+            Arg::Family => Err(self.refused(Errno::EAFNOSUPPORT)),
             Arg::Address(at) => self.address(value, other(at)),
             Arg::AddressOut(at) => self.address_out(index, value, other(at)),
             Arg::Option => self.option(args),
@@ -366,6 +367,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         used: DATA as u64,
         outputs: [None; 6],
         whole: WHOLE.contains(&number),
+        number,
     };
     let mut passed = args;
     for (index, kind) in kinds.iter().enumerate() {

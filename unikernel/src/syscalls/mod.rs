@@ -98,13 +98,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         Entry::Refused(errno) => Err(errno),
         Entry::Missing => Err(Errno::ENOSYS),
     };
-    let refused = match result {
-        _ if matches!(entry, Entry::Refused(_)) => true,
-        Err(Errno::ENOSYS) => true,
-        Err(errno) => REFUSING.contains(&(number, errno)),
-        Ok(_) => false,
-    };
-    if refused {
+    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
         boot::missing().count(number as u32);
     }
     frame.rax = match result {
@@ -132,14 +126,6 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
 }
 
 const RT_SIGRETURN: usize = 15;
-/// What is not there of calls that are: families and options of sockets ([`pinion_abi::sockets`]). It is
-/// counted as missing, with what the host itself lacks of them.
-const REFUSING: [(usize, Errno); 4] = [
-    (41, Errno::EAFNOSUPPORT),
-    (53, Errno::EAFNOSUPPORT),
-    (54, Errno::ENOPROTOOPT),
-    (55, Errno::ENOPROTOOPT),
-];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
 const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];

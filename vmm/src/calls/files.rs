@@ -296,6 +296,17 @@ pub(super) fn getdents64(call: &mut Call) -> Outcome {
     }
 }
 
+/// sendfile(2). It waits for its reader, if that is not to be waited for neither; and for its source, if
+/// that is no file.
+pub(super) fn sendfile(call: &mut Call) -> Outcome {
+    let (to, from) = (call.args.fd(0), call.args.fd(1));
+    let quick = call.may_block || nonblocking(to) && call.service.kind(from)? != Kind::Other;
+    if !quick {
+        return Err(Failure::WouldBlock);
+    }
+    call.make()
+}
+
 /// getrandom(2).
 pub(super) fn getrandom(call: &mut Call) -> Outcome {
     let flags = call.args.number(2);

@@ -45,7 +45,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (36, pass),                        // getitimer
     (37, pass),                        // alarm
     (38, pass),                        // setitimer
-    (40, pass),                        // sendfile
+    (40, files::sendfile),             // sendfile
     (41, sockets::socket),             // socket
     (42, sockets::connect),            // connect
     (43, sockets::accept),             // accept
@@ -233,7 +233,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (436, descriptors::close_range),   // close_range
     (437, open::openat2),              // openat2
     (439, stats::faccessat2),          // faccessat2
-    (441, waiting::epoll_wait),        // epoll_pwait2
+    (441, waiting::epoll_pwait2),      // epoll_pwait2
     (451, pass),                       // cachestat
     (452, stats::fchmodat2),           // fchmodat2
 ];

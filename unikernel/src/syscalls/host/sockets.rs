@@ -8,9 +8,9 @@ use pinion_abi::sockets::{
 use pinion_abi::{sockets, Errno};
 
 use super::{Data, Output, Valid, MAX_VECTOR};
-use crate::channel;
 use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
+use crate::{boot, channel};
 
 /// Where the fields of struct msghdr stand (recvmsg(2)), each eight bytes but for `msg_namelen`.
 const MSGHDR_NAME_BYTES: u64 = 8;
@@ -20,6 +20,12 @@ const MSGHDR_FLAGS: u64 = 48;
 const CLOSE: u32 = 3;
 
 impl Data {
+    /// What is not there of a call that is counts as missing.
+    pub(super) fn refused(&self, errno: Errno) -> Errno {
+        boot::missing().count(self.number);
+        errno
+    }
+
     /// A socket's address that the call reads.
     pub(super) fn address(&mut self, from: u64, bytes: u64) -> Result<u64, Errno> {
         let bytes = u32::try_from(bytes as i32).map_err(|_| Errno::EINVAL)?;
@@ -57,7 +63,9 @@ impl Data {
     pub(super) fn option(&mut self, args: &mut [u64; 6]) -> Result<u64, Errno> {
         let [_, level, name, from, length, _] = *args;
         let length = u32::try_from(length as i32).map_err(|_| Errno::EINVAL)?;
-        match sockets::option(level as u32, name as u32).ok_or(Errno::ENOPROTOOPT)? {
+        match sockets::option(level as u32, name as u32)
+            .ok_or_else(|| self.refused(Errno::ENOPROTOOPT))?
+        {
             Value::Bytes | Value::Descriptor => {
                 args[4] = length.min(OPTION_BYTES).into();
                 self.input(from, args[4])
@@ -83,7 +91,8 @@ impl Data {
     /// An option's value for getsockopt(2): the last argument says where the length stands.
     pub(super) fn option_out(&mut self, index: usize, args: &[u64; 6]) -> Result<u64, Errno> {
         let [_, level, name, to, place, _] = *args;
-        let value = sockets::option(level as u32, name as u32).ok_or(Errno::ENOPROTOOPT)?;
+        let value = sockets::option(level as u32, name as u32)
+            .ok_or_else(|| self.refused(Errno::ENOPROTOOPT))?;
         let length: i32 = user::read(place)?;
         let length = u32::try_from(length).map_err(|_| Errno::EINVAL)?;
         let room = value.room(length);
