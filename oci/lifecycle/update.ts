@@ -4,10 +4,9 @@ import type { Context } from '../context.ts';
 import { OciError, runcError, systemError } from '../errors.ts';
 import type { CgroupWrite } from '../launch-plan.ts';
 import { updateWrites } from '../plan/cgroups/update.ts';
-import { memoryCap, readHost } from '../plan/index.ts';
+import { readHost } from '../plan/index.ts';
 import { parseResources, type Resources } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
-import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { statusOf } from './status.ts';
 
@@ -31,7 +30,7 @@ export async function update(
   if (Number(memory?.kernel ?? 0) !== 0 || Number(memory?.kernelTCP ?? 0) !== 0) {
     ctx.log.warning('Kernel memory settings are ignored and will be removed');
   }
-  // Two updates at once must not leave limits of one and a record of the other.
+  // Two updates at once must not leave some limits of the one and some of the other.
   const native = new Native(ctx.addon);
   const lock = await DirectoryLock.acquire(native, store.directory(id), LOCK_TIMEOUT);
   if (lock === 'gone') throw runcError('ERR_PINION_NOT_FOUND');
@@ -43,7 +42,6 @@ export async function update(
     if (statusOf(store, record) === 'stopped') throw runcError('ERR_PINION_NOT_RUNNING');
     const { cgroups } = readHost();
     for (const write of updateWrites(record.cgroups, cgroups, resources)) carryOut(write);
-    remember(store, record, resources);
   } finally {
     lock.release();
   }
@@ -66,13 +64,4 @@ function carryOut({ path, value, optional }: CgroupWrite): void {
     if (!optional)
       throw systemError(`failed to write ${JSON.stringify(value)}: write ${path}`, error);
   }
-}
-
-/** Machines of later processes may grow as far as the new limit. */
-function remember(store: StateStore, record: ContainerRecord, { memory }: Resources): void {
-  if (Number(memory?.limit ?? 0) === 0) return;
-  const { memoryLimit: _, ...machine } = record.machine;
-  const limit = memoryCap(memory?.limit);
-  record.machine = { ...machine, ...(limit !== undefined && { memoryLimit: limit }) };
-  store.write(record);
 }

@@ -13,7 +13,6 @@ import { planSysctl } from './sysctl.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 export { readHost } from './host.ts';
-export { memoryCap } from './machine.ts';
 export type { PlanOptions } from './options.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** The size of the microVM. */
 import type { LaunchPlan } from '../launch-plan.ts';
-import type { Config, Wide } from '../spec/index.ts';
+import type { Config } from '../spec/index.ts';
 import { propertyError } from './errors.ts';
 import type { PlanOptions } from './options.ts';
 
@@ -36,18 +36,13 @@ export function planVcpus(config: Config, cores: number): number {
   return Math.max(1, Math.min(...limits));
 }
 
-/** What a limit means for a guest's memory: negative, and larger than any host, is none. */
-export function memoryCap(limit: Wide | undefined): number | undefined {
-  const cap = Number(limit ?? 0);
-  return cap > 0 && cap <= Number.MAX_SAFE_INTEGER ? cap : undefined;
-}
-
-/** Bytes that the guest may grow to: a cap, not a reservation. */
+/**
+ * Bytes that the guest may grow to: a cap, not a reservation. The container's own limit is left to its
+ * control group, which kills at it and tells that it did.
+ */
 function memoryLimit(config: Config): number | undefined {
-  const limits = [config.linux?.resources?.memory?.limit, config.vm?.hwConfig?.memory].flatMap(
-    (limit) => memoryCap(limit) ?? [],
-  );
-  return limits.length === 0 ? undefined : Math.min(...limits);
+  const limit = Number(config.vm?.hwConfig?.memory ?? 0);
+  return limit > 0 && limit <= Number.MAX_SAFE_INTEGER ? limit : undefined;
 }
 
 export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {

@@ -7,8 +7,7 @@ export default class Update extends EngineCommand<'update'> {
   static override summary = 'change the limits of a container';
   static override description =
     'Limits are given by flags, or all together as linux.resources of config.json, in a file or on ' +
-    'standard input (-). Sizes take units (512m, 1g); -1 is no limit. A program that runs keeps the ' +
-    'memory that its machine could have at its start as a limit of its own.';
+    'standard input (-). Sizes take units (512m, 1g); -1 is no limit.';
   static override examples = [
     '<%= config.bin %> update --memory 512m --pids-limit 100 web',
     '<%= config.bin %> update --resources limits.json web',

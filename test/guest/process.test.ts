@@ -28,6 +28,7 @@ test.each([
   ['fork', 'files'],
   ['fork', 'waiting'],
   ['fork', 'orphan'],
+  ['fork', 'sharing'],
   ['fork', 'looping'],
   ['fork', 'threads'],
   ['spawn', 'memory'],

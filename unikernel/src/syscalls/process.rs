@@ -16,6 +16,9 @@ use crate::threads::scheduler;
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
+    if !shared::active() {
+        super::threads::release_all();
+    }
     let args = [code & 0xff, 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT, &args, Wait::Always);

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use pinion_abi::Errno;
 
 use super::server::Server;
-use super::Runner;
+use super::{Known, Runner};
 use crate::calls::GuestMemory;
 use crate::container::fds;
 use crate::errno::{self, check_fd};
@@ -25,6 +25,7 @@ impl Runner {
                 request,
                 server.service(),
                 &self.factory,
+                |believed| Known::of(&self.factory, server, believed),
                 server.machinery.verbose,
             )
         });

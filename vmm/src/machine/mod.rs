@@ -6,6 +6,7 @@ mod futex;
 mod helper;
 mod image;
 mod kick;
+mod known;
 mod memory;
 mod report;
 mod requests;
@@ -43,6 +44,7 @@ use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
 use image::{Image, ImageError};
+pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
@@ -80,6 +82,7 @@ pub struct Factory {
     /// Found out when the first machine wants to know.
     processor: OnceCell<tables::Processor>,
     vdso: OnceCell<Option<vdso::Pages>>,
+    known: Known,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
@@ -127,10 +130,11 @@ impl Factory {
             memory_limit: memory_limit.unwrap_or_else(host_memory),
             processor: OnceCell::new(),
             vdso: OnceCell::new(),
+            known: Known::default(),
         }))
     }
 
-    /// As one that another monitor had before it executed this one: `vdso` is [`Factory::vdso`] there.
+    /// As one that another monitor had before it executed this one.
     pub fn again(
         kvm: OwnedFd,
         keep: Keep,
@@ -138,16 +142,18 @@ impl Factory {
         monitor: OwnedFd,
         missing: Option<OwnedFd>,
         memory_limit: u64,
-        vdso: Option<(u64, u64)>,
+        known: Known,
     ) -> Result<Rc<Factory>, MachineError> {
+        let processor = known.processor();
         Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
             missing,
             memory_limit,
-            processor: OnceCell::new(),
-            vdso: OnceCell::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
+            processor: processor.map_or_else(OnceCell::new, OnceCell::from),
+            vdso: OnceCell::from(known.vdso()),
+            known,
         }))
     }
 
@@ -169,13 +175,6 @@ impl Factory {
 
     pub fn memory_limit(&self) -> u64 {
         self.memory_limit
-    }
-
-    /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
-    /// where the image begins.
-    pub fn vdso(&self) -> Option<(u64, u64)> {
-        let pages = self.vdso.get().copied().flatten();
-        pages.map(|pages| (pages.bytes, pages.image))
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -299,6 +298,7 @@ impl Machine {
         info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
         info.verbose = u32::from(guest.verbose);
         info.process = process_info(guest);
+        self.factory.known.tell(info);
         info.strings = StringsInfo {
             bytes: strings.len() as u64,
             argc: guest.arguments.len() as u32,
