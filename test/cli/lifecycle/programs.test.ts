@@ -79,6 +79,12 @@ test('a program that needs more memory than its limit is killed', async () => {
   expect(await container.launch('run')).toMatchObject({ status: 137, stderr: '' });
 });
 
+test('the loopback interface of a new network namespace is up', async () => {
+  const script = 'busybox nc -l -p 7777 -e echo heard & sleep 0.3; busybox nc 127.0.0.1 7777';
+  const container = new Container({ args: ['/bin/sh', '-c', script] });
+  expect(await container.launch('run')).toMatchObject({ status: 0, stdout: 'heard\n' });
+});
+
 test('a limit of pids that is too low for KVM', async () => {
   const container = new Container({
     args: ['/bin/echo', 'text'],

@@ -24,6 +24,7 @@ mod init;
 mod join;
 pub mod launcher;
 mod line;
+mod loopback;
 mod masks;
 mod mount_api;
 mod mounts;

@@ -1,8 +1,9 @@
-//! The container's host name, domain name and sysctls.
+//! The container's host name, domain name, loopback interface and sysctls.
 
+use super::loopback;
 use super::procfs::Procfs;
 use crate::errno::{check, Errno};
-use crate::plan::LaunchPlan;
+use crate::plan::{LaunchPlan, Namespace, NamespaceKind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -24,6 +25,12 @@ pub fn apply(plan: &LaunchPlan) -> Result<(), SettingsError> {
         // SAFETY: setdomainname(2) reads as many bytes as it is told.
         check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })
             .map_err(failed("setdomainname"))?;
+    }
+    let new_network = |namespace: &Namespace| {
+        namespace.kind == NamespaceKind::Network && namespace.path.is_none()
+    };
+    if plan.namespaces.iter().any(new_network) {
+        loopback::bring_up().map_err(failed("bring up the loopback interface"))?;
     }
     if plan.sysctl.is_empty() {
         return Ok(());
