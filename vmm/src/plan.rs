@@ -225,6 +225,8 @@ pub struct Process {
     pub rlimits: Vec<Rlimit>,
     pub no_new_privileges: bool,
     pub oom_score_adj: Option<i32>,
+    /// The seccomp profile: classic BPF (code, jt, jf, k), as struct sock_filter.
+    pub seccomp: Option<Vec<(u16, u8, u8, u32)>>,
 }
 
 /// Names such as `CAP_CHOWN`.

@@ -30,6 +30,8 @@ pub struct BootInfo {
     /// Strings at [`crate::layout::physical::STRINGS`], each ended by a zero byte: the program's
     /// path, then `argc` arguments, then `envc` of the environment.
     pub strings: StringsInfo,
+    /// As many words at [`crate::layout::physical::FILTERS`] are [`crate::seccomp::Filters`].
+    pub filter_words: u64,
     /// Answers of `cpuid`, `cpuid_count` of them: the monitor may know some, the kernel adds others
     /// when they are first asked for.
     pub cpuid_count: u64,
@@ -55,7 +57,8 @@ pub struct ProcessInfo {
     pub gid: u32,
     pub egid: u32,
     pub secure: u32,
-    pub _pad: u32,
+    /// prctl(2), PR_GET_NO_NEW_PRIVS.
+    pub no_new_privileges: u32,
     /// Bytes of the program's file.
     pub executable_bytes: u64,
     /// 16 bytes for AT_RANDOM, and 16 that seed the placement of mappings.
@@ -80,7 +83,7 @@ pub struct Inherited {
 }
 
 /// What [`crate::calls::machine::EXEC`] is told; `signals` of [`PendingSignal`] follow, then the
-/// path, the arguments and the environment as in [`BootInfo::strings`].
+/// thread's filters that the monitor does not know, in `filter_words` words, then the path, the arguments and the environment as in [`BootInfo::strings`].
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExecInfo {
@@ -90,7 +93,7 @@ pub struct ExecInfo {
     pub argc: u32,
     pub envc: u32,
     pub signals: u32,
-    pub _pad: u32,
+    pub filter_words: u32,
     pub inherited: Inherited,
     pub rlimits: [[u64; 2]; 16],
 }

@@ -2,11 +2,13 @@
 //! in one of the modules here, rows marked `host` go to the monitor by [`host`].
 
 mod exec;
+mod filters;
 mod host;
 pub mod limits;
 mod memory;
 pub mod process;
 mod residence;
+
 mod shm;
 mod signal;
 mod threads;
@@ -18,6 +20,7 @@ use pinion_abi::{for_each_call, Errno};
 use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
+use crate::seccomp::{self, Verdict};
 use crate::signals::{self, Restart};
 use crate::threads::{current, scheduler};
 use crate::{boot, channel, text};
@@ -25,6 +28,7 @@ use crate::{boot, channel, text};
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
     pub use super::exec::*;
+    pub use super::filters::*;
     pub use super::limits::*;
     pub use super::memory::*;
     pub use super::process::*;
@@ -89,16 +93,11 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     }
     // A call's number is the low half of rax (arch/x86/entry/common.c).
     let number = frame.original as u32 as usize;
-    let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
-    let result = match entry {
-        Entry::Guest(handler) => handler(frame),
-        Entry::Host(wait, kinds) => host::call(number as u32, wait, kinds, frame.args()),
-        Entry::Refused(errno) => Err(errno),
-        Entry::Missing => Err(Errno::ENOSYS),
+    let (result, made) = match seccomp::judge(frame, number as u32) {
+        Verdict::Pass => (make(frame, number), true),
+        Verdict::Result(result) => (result, false),
+        Verdict::Trapped => return Return::Quick,
     };
-    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
-        boot::missing().count(number as u32);
-    }
     frame.rax = match result {
         Ok(value) => value,
         Err(errno) => errno.as_result() as u64,
@@ -111,6 +110,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         return Return::Full;
     }
     let restart = match result {
+        _ if !made => Restart::No,
         Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
         Err(Errno::EINTR) => Restart::IfWanted,
         _ => Restart::No,
@@ -119,6 +119,20 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         signals::deliver(frame, restart);
     }
     Return::Quick
+}
+
+fn make(frame: &mut Frame, number: usize) -> Result<u64, Errno> {
+    let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
+    let result = match entry {
+        Entry::Guest(handler) => handler(frame),
+        Entry::Host(wait, kinds) => host::call(number as u32, wait, kinds, frame.args()),
+        Entry::Refused(errno) => Err(errno),
+        Entry::Missing => Err(Errno::ENOSYS),
+    };
+    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
+        boot::missing().count(number as u32);
+    }
+    result
 }
 
 const RT_SIGRETURN: usize = 15;

@@ -7,8 +7,9 @@ use spin::Mutex;
 
 use crate::arch::{self, Frame};
 use crate::boot;
-use crate::channel::Owned;
+use crate::channel::{self, Owned};
 use crate::mm::user;
+use crate::seccomp;
 use crate::threads::scheduler;
 
 /// exit_group(2): the monitor ends with this status.
@@ -31,6 +32,11 @@ pub fn exit(frame: &mut Frame) -> Result<u64, Errno> {
     if scheduler::count() == 1 {
         end(frame.rdi)
     }
+    end_thread()
+}
+
+/// The running thread ends; it is not the last one.
+pub fn end_thread() -> ! {
     super::threads::release();
     scheduler::end()
 }
@@ -75,6 +81,7 @@ struct Attributes {
     keep_capabilities: u64,
     death_signal: u32,
     timer_slack: u64,
+    no_new_privileges: bool,
 }
 
 static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
@@ -83,6 +90,7 @@ static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
     keep_capabilities: 0,
     death_signal: 0,
     timer_slack: 50_000,
+    no_new_privileges: false,
 });
 
 /// A child of fork(2) is not told of its parent's death.
@@ -111,6 +119,20 @@ pub fn set_name(path: &[u8]) {
     attributes.name[..bytes].copy_from_slice(&name[..bytes]);
 }
 
+/// prctl(2), PR_GET_NO_NEW_PRIVS.
+pub fn has_no_new_privileges() -> bool {
+    boot::info().process.no_new_privileges != 0 || ATTRIBUTES.lock().no_new_privileges
+}
+
+/// The host is told: it is what judges privileges.
+fn set_no_new_privileges() -> Result<u64, Errno> {
+    const PRCTL: u32 = 157;
+    let args = [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0];
+    channel::result(Owned::take().call_here(PRCTL, &args))?;
+    ATTRIBUTES.lock().no_new_privileges = true;
+    Ok(0)
+}
+
 const PR_SET_PDEATHSIG: u64 = 1;
 const PR_GET_PDEATHSIG: u64 = 2;
 const PR_GET_DUMPABLE: u64 = 3;
@@ -119,15 +141,26 @@ const PR_GET_KEEPCAPS: u64 = 7;
 const PR_SET_KEEPCAPS: u64 = 8;
 const PR_SET_NAME: u64 = 15;
 const PR_GET_NAME: u64 = 16;
+const PR_GET_SECCOMP: u64 = 21;
+const PR_SET_SECCOMP: u64 = 22;
 const PR_SET_TIMERSLACK: u64 = 29;
 const PR_GET_TIMERSLACK: u64 = 30;
+const PR_SET_NO_NEW_PRIVS: u64 = 38;
+const PR_GET_NO_NEW_PRIVS: u64 = 39;
 
 /// prctl(2) for the options that the kernel can answer alone; others are EINVAL, as Linux answers
 /// for options that it does not have.
 pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
-    let argument = frame.rsi;
+    let [option, argument, third, fourth, fifth, _] = frame.args();
+    match (option, argument, [third, fourth, fifth]) {
+        (PR_GET_SECCOMP, ..) => return Ok(seccomp::mode()),
+        (PR_SET_SECCOMP, mode, [program, ..]) => return super::filters::set(mode, program),
+        (PR_SET_NO_NEW_PRIVS, 1, [0, 0, 0]) => return set_no_new_privileges(),
+        (PR_GET_NO_NEW_PRIVS, 0, [0, 0, 0]) => return Ok(has_no_new_privileges().into()),
+        _ => {}
+    }
     let mut attributes = ATTRIBUTES.lock();
-    match frame.rdi {
+    match option {
         PR_SET_PDEATHSIG if argument <= 64 => attributes.death_signal = argument as u32,
         PR_GET_PDEATHSIG => {
             let signal = attributes.death_signal;

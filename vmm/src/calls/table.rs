@@ -120,6 +120,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (146, pass),                       // sched_get_priority_max
     (147, pass),                       // sched_get_priority_min
     (148, processes::scheduling),      // sched_rr_get_interval
+    (157, processes::prctl),           // prctl
     (159, pass),                       // adjtimex
     (161, directories::chroot),            // chroot
     (162, pass),                       // sync

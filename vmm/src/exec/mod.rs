@@ -58,6 +58,8 @@ pub fn execute(
     if request.flags & AT_EXECVE_CHECK != 0 {
         return Ok(());
     }
+    let mut filters = service.filters();
+    filters.extend(&request.filters)?;
     let kept = [
         factory.kvm().as_fd(),
         factory.kernel(),
@@ -82,6 +84,7 @@ pub fn execute(
         verbose,
         rlimits: request.rlimits,
         inherited: request.inherited.into(),
+        filters: filters.to_words(0),
         ids: set_ids::possible(ids, &name, verbose),
         argc: executable.arguments.len(),
     };

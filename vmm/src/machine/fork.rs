@@ -6,6 +6,7 @@
 
 use pinion_abi::boot::BootInfo;
 use pinion_abi::layout::physical;
+use pinion_abi::Errno;
 
 use super::{helper, kick, report, tables, ticker, Runner};
 use crate::exit::{end_as, ExitStatus};
@@ -17,7 +18,12 @@ impl Runner {
     pub(super) fn fork(&mut self, slot: usize) -> Result<(), KvmError> {
         self.vcpu.settle()?;
         let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
-        match self.server.fork() {
+        // clone(2), fork(2), vfork(2), clone3(2).
+        let forked = match self.server.service.may_make(&[56, 57, 58, 435]) {
+            true => self.server.fork(),
+            false => Err(Errno::EPERM),
+        };
+        match forked {
             Ok(0) => {
                 if let Err(error) = self.become_child(&regs, &sregs) {
                     // The parent has been told that there is a child: it dies as one for which there

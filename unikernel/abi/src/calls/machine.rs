@@ -91,6 +91,9 @@ requests! {
     /// execveat(2): the guest-physical `bytes` at `address` hold an `ExecInfo`, then its strings. Answered
     /// only when it fails; made by the vCPU's own thread only.
     1050 EXEC (address, bytes)
+    /// The monitor judges every call from now on, by the filters that the process began with and by
+    /// those that stand in these guest-physical `words` at `address`, which all threads have.
+    1051 SECCOMP (address, words)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
