@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 
 /** What the addon exports: each call gives its result, or minus errno. */
 interface Addon {
+  connect(path: string): number;
   flock(fd: number, operation: number): number;
   mkfifo(path: string, mode: number): number;
   pidfdOpen(pid: number): number;
@@ -86,6 +87,11 @@ export class Native {
     const pair = this.#addon.socketpair();
     if (typeof pair === 'number') throw new SystemCallError('socketpair', pair);
     return pair;
+  }
+
+  /** A stream connected to a unix socket, unix(7): a close-on-exec descriptor. */
+  connect(path: string): number {
+    return checked('connect', this.#addon.connect(path));
   }
 
   /**

@@ -16,6 +16,7 @@ const choice = <const W extends string[]>(words: readonly [...W], description: s
 const integer = (maximum: number) => (description: string) =>
   Type.Integer({ minimum: 0, maximum, description });
 export const u32 = integer(2 ** 32 - 1);
+const u16 = integer(2 ** 16 - 1);
 /** A u64 of which no value beyond 2^53 is needed. */
 const u64 = integer(Number.MAX_SAFE_INTEGER);
 const maybe = Type.Optional;
@@ -130,6 +131,12 @@ export const PlanProcess = record('The OCI process, resolved.', {
     Type.Integer({ minimum: -1000, maximum: 1000, description: 'As of proc(5).' }),
   ),
   seccomp: maybe(list(Instruction, 'What every system call is judged by: a program (seccomp(2)).')),
+  terminal: maybe(
+    record("A terminal of the container's own for the standard streams.", {
+      rows: u16('Its height in characters; 0: none is set.'),
+      columns: u16('Its width in characters; 0: none is set.'),
+    }),
+  ),
 });
 export type PlanProcess = Static<typeof PlanProcess>;
 

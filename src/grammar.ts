@@ -73,7 +73,50 @@ export const GLOBAL_FLAGS = {
 
 const HELP = { help: { kind: 'boolean', char: 'h', summary: 'show help' } } as const;
 
+/**
+ * Of what is not supported, so that callers get that answer and no other; not in the help. Podman takes
+ * a `--help`, and a `restore --lsm-mount-context` that wants an argument, for support: there are none.
+ */
+const hidden = (kind: FlagKind, char?: Interfaces.AlphabetLowercase): FlagRule => ({
+  kind,
+  summary: 'not supported',
+  hidden: true,
+  ...(char !== undefined && { char }),
+});
+
+const MIGRATION_FLAGS = {
+  'image-path': hidden('string'),
+  'work-path': hidden('string'),
+  'tcp-established': hidden('boolean'),
+  'ext-unix-sk': hidden('boolean'),
+  'shell-job': hidden('boolean'),
+  'lazy-pages': hidden('boolean'),
+  'file-locks': hidden('boolean'),
+  'manage-cgroups-mode': hidden('string'),
+  'empty-ns': hidden('strings'),
+  'auto-dedup': hidden('boolean'),
+} as const satisfies FlagTable;
+
+const CHECKPOINT_FLAGS = {
+  ...MIGRATION_FLAGS,
+  'parent-path': hidden('string'),
+  'leave-running': hidden('boolean'),
+  'tcp-skip-in-flight': hidden('boolean'),
+  'status-fd': hidden('integer'),
+  'page-server': hidden('string'),
+  'pre-dump': hidden('boolean'),
+  'link-remap': hidden('boolean'),
+} as const satisfies FlagTable;
+
+const RESTORE_FLAGS = {
+  ...MIGRATION_FLAGS,
+  detach: hidden('boolean', 'd'),
+  'no-subreaper': hidden('boolean'),
+  'lsm-profile': hidden('string'),
+} as const satisfies FlagTable;
+
 export const COMMAND_RULES = {
+  checkpoint: { args: ID, flags: CHECKPOINT_FLAGS },
   create: { args: ID, flags: { ...CREATE_FLAGS, ...HELP } },
   delete: {
     args: ID,
@@ -145,6 +188,7 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
+  features: { args: {}, flags: HELP },
   kill: {
     args: {
       ...ID,
@@ -163,6 +207,17 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
+  pause: { args: ID, flags: HELP },
+  ps: {
+    args: ID,
+    passThrough: { name: 'option', summary: 'options of ps(1)' },
+    flags: {
+      format: { kind: 'string', char: 'f', value: 'table|json', summary: 'output format' },
+      ...HELP,
+    },
+  },
+  restore: { args: ID, flags: { ...CREATE_FLAGS, ...RESTORE_FLAGS } },
+  resume: { args: ID, flags: HELP },
   run: {
     args: ID,
     flags: {

@@ -16,13 +16,19 @@ export { processCaller };
 
 /** Each command is a module of its own, so that an operation loads nothing else. */
 const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandClass<N> }> } = {
+  checkpoint: () => import('./commands/checkpoint.ts'),
   create: () => import('./commands/create.ts'),
   delete: () => import('./commands/delete.ts'),
   doctor: () => import('./commands/doctor.ts'),
   events: () => import('./commands/events.ts'),
   exec: () => import('./commands/exec.ts'),
+  features: () => import('./commands/features.ts'),
   kill: () => import('./commands/kill.ts'),
   list: () => import('./commands/list.ts'),
+  pause: () => import('./commands/pause.ts'),
+  ps: () => import('./commands/ps.ts'),
+  restore: () => import('./commands/restore.ts'),
+  resume: () => import('./commands/resume.ts'),
   run: () => import('./commands/run.ts'),
   spec: () => import('./commands/spec.ts'),
   start: () => import('./commands/start.ts'),
@@ -60,7 +66,7 @@ async function execute<N extends CommandName>(
   caller: Caller,
 ): Promise<number> {
   const { flags, args, rest, given } = await parseCommand(name, argv);
-  if (flags.help) return await showHelp([name], caller);
+  if ('help' in flags && flags.help) return await showHelp([name], caller);
   checkArguments(name, given);
   const { default: Command } = await COMMANDS[name]();
   return await new Command({ flags, args, rest, context, caller }).run();

@@ -6,13 +6,19 @@
 import { Command } from '@oclif/core';
 import { processCaller } from './caller.ts';
 import type { CommandClass } from './command.ts';
+import checkpoint from './commands/checkpoint.ts';
 import create from './commands/create.ts';
 import remove from './commands/delete.ts';
 import doctor from './commands/doctor.ts';
 import events from './commands/events.ts';
 import exec from './commands/exec.ts';
+import features from './commands/features.ts';
 import kill from './commands/kill.ts';
 import list from './commands/list.ts';
+import pause from './commands/pause.ts';
+import ps from './commands/ps.ts';
+import restore from './commands/restore.ts';
+import resume from './commands/resume.ts';
 import run from './commands/run.ts';
 import spec from './commands/spec.ts';
 import start from './commands/start.ts';
@@ -22,13 +28,19 @@ import { serve } from './main.ts';
 import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
 
 const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
+  checkpoint,
   create,
   delete: remove,
   doctor,
   events,
   exec,
+  features,
   kill,
   list,
+  pause,
+  ps,
+  restore,
+  resume,
   run,
   spec,
   start,

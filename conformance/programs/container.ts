@@ -1,11 +1,12 @@
 /** Runs a case in a container of its own: the root filesystem below an overlay, the script bound in. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultConfig } from '../../oci/default-config.ts';
-import type { Case } from './cases.ts';
-import { CASES_DIRECTORY } from './cases.ts';
+import type { Case } from '../cases.ts';
+import type { Outcome } from '../compare.ts';
+import { execute } from '../execute.ts';
 
 /** What docker grants by default. */
 const CAPABILITIES = [
@@ -32,20 +33,13 @@ interface Config {
   [property: string]: unknown;
 }
 
-export interface Outcome {
-  /** Exit status; undefined if it took too long or a signal ended the runtime. */
-  status: number | undefined;
-  stdout: string;
-  stderr: string;
-  seconds: number;
-}
-
 let count = 0;
 
 /** @param runtime The runtime's path and its global flags. */
 export async function runCase(
   runtime: readonly string[],
   rootfs: string,
+  cases: string,
   { name, seconds }: Case,
 ): Promise<Outcome> {
   const directory = mkdtempSync(join(tmpdir(), 'pinion-conformance-'));
@@ -54,7 +48,10 @@ export async function runCase(
   const layers = `lowerdir=${rootfs},upperdir=${upper},workdir=${work}`;
   execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, merged ?? '']);
   try {
-    writeFileSync(join(directory, 'config.json'), JSON.stringify(configOf(name, merged ?? '')));
+    writeFileSync(
+      join(directory, 'config.json'),
+      JSON.stringify(configOf(name, merged ?? '', cases)),
+    );
     const id = `conformance-${process.pid}-${count++}`;
     const [program = '', ...flags] = runtime;
     const global = ['--root', join(directory, 'state'), ...flags];
@@ -72,7 +69,7 @@ export async function runCase(
   }
 }
 
-function configOf(name: string, rootfs: string): object {
+function configOf(name: string, rootfs: string, cases: string): object {
   const config = defaultConfig('1.0.2', undefined) as Config;
   const capabilities = { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES };
   return {
@@ -89,34 +86,7 @@ function configOf(name: string, rootfs: string): object {
     root: { path: rootfs, readonly: false },
     mounts: [
       ...config.mounts,
-      { destination: '/cases', type: 'bind', source: CASES_DIRECTORY, options: ['bind', 'ro'] },
+      { destination: '/cases', type: 'bind', source: cases, options: ['bind', 'ro'] },
     ],
   };
-}
-
-function execute(
-  program: string,
-  args: readonly string[],
-  timeout: number,
-  remove: () => void,
-): Promise<Outcome> {
-  const start = performance.now();
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env: { PATH: process.env.PATH }, stdio: 'pipe' });
-    const output = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (text: string) => {
-        output[name] += text;
-      });
-    }
-    child.stdin.end();
-    const timer = setTimeout(remove, timeout);
-    child.on('error', reject);
-    child.on('close', (status) => {
-      clearTimeout(timer);
-      const seconds = (performance.now() - start) / 1000;
-      const late = seconds * 1000 > timeout;
-      resolve({ status: late ? undefined : (status ?? undefined), ...output, seconds });
-    });
-  });
 }

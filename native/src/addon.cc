@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -66,6 +67,26 @@ Napi::Value Socketpair(const Napi::CallbackInfo& info) {
   pair.Set(0u, fds[0]);
   pair.Set(1u, fds[1]);
   return pair;
+}
+
+// connect(path): a stream that is connected to a unix socket, close-on-exec: connect(2).
+Napi::Value Connect(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].ToString().Utf8Value();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    errno = EINVAL;
+    return Result(info, -1);
+  }
+  path.copy(address.sun_path, path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return Result(info, -1);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    const auto error = Result(info, -1);
+    close(fd);
+    return error;
+  }
+  return Result(info, fd);
 }
 
 // Copies of descriptors that are closed again.
@@ -180,6 +201,7 @@ Napi::Value Watch(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("connect", Napi::Function::New(env, Connect));
   exports.Set("flock", Napi::Function::New(env, Flock));
   exports.Set("mkfifo", Napi::Function::New(env, Mkfifo));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));

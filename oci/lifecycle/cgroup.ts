@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf, systemError } from '../errors.ts';
+import { errnoOf, OciError, systemError } from '../errors.ts';
 
 /** The processes in these groups and below them, each once. */
 export function processesIn(directories: readonly string[]): Set<number> {
@@ -32,6 +32,35 @@ export function thaw(directories: readonly string[]): void {
   for (const directory of directories.filter((one) => isFrozen([one]))) {
     overwrite(join(directory, 'freezer.state'), 'THAWED');
     overwrite(join(directory, 'cgroup.freeze'), '0');
+  }
+}
+
+/**
+ * Stops all processes of the groups, also those that they make meanwhile.
+ * @returns Whether they have stopped within `timeout` ms; if not, all run again.
+ */
+export async function freeze(directories: readonly string[], timeout: number): Promise<boolean> {
+  // A hybrid host's group of version 2 could do it as well, but one is enough, and runc's is this.
+  const old = directories.find((directory) => existsSync(join(directory, 'freezer.state')));
+  const freezer = old ?? directories.find((one) => existsSync(join(one, 'cgroup.freeze')));
+  if (freezer === undefined) {
+    throw new OciError('ERR_PINION_NO_FREEZER', 'this host has no freezer for control groups');
+  }
+  const hasStopped =
+    old === undefined
+      ? () => /^frozen 1$/m.test(read(join(freezer, 'cgroup.events')))
+      : () => read(join(freezer, 'freezer.state')).startsWith('FROZEN');
+  const deadline = performance.now() + timeout;
+  for (let delay = 1; ; delay = Math.min(delay * 2, 20)) {
+    // Of version 1, processes that were made meanwhile are caught by asking again.
+    overwrite(join(freezer, 'freezer.state'), 'FROZEN');
+    overwrite(join(freezer, 'cgroup.freeze'), '1');
+    if (hasStopped()) return true;
+    if (performance.now() > deadline) {
+      thaw([freezer]);
+      return false;
+    }
+    await sleep(delay);
   }
 }
 

@@ -11,6 +11,7 @@ import { identify, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord, MachineSize } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { readBundle } from './bundle.ts';
+import { checkConsole } from './console.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
 import { checkPreservedFds, listenFds } from './fds.ts';
 import { type Launch, launchInit } from './launch.ts';
@@ -76,11 +77,12 @@ export async function createContainer(
   // To be sure comes with the claim; but now the plan would find a container's cgroup in use.
   if (store.has(options.id)) throw runcError('ERR_PINION_EXISTS');
   const plan = planOf(ctx, config, options, mode, store);
-  checkConsole(config, options, mode);
+  const console = { detach: mode.detach, consoleSocket: options.consoleSocket };
+  checkConsole(plan.process.terminal !== undefined, console);
   const record = newRecord(ctx, config, options, plan);
 
   const lock = await claim(native, store, record.id);
-  const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {} };
+  const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {}, console };
   try {
     store.write(record);
     makeExecFifo(native, plan);
@@ -96,12 +98,6 @@ export async function createContainer(
   } finally {
     lock.release();
   }
-}
-
-/** runc's rule for who may serve a terminal. */
-function checkConsole({ process }: Config, { consoleSocket }: CreateOptions, mode: CreateMode) {
-  const served = process?.terminal === true && mode.detach;
-  if (consoleSocket !== undefined && !served) throw runcError('ERR_PINION_CONSOLE_UNUSED');
 }
 
 function planOf(

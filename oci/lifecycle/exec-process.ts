@@ -15,13 +15,17 @@ export interface ProcessChanges {
   /** Added, `CAP_CHOWN` and the like. */
   capabilities: readonly string[];
   noNewPrivileges: boolean;
+  /** Never taken over from the container's process. */
+  tty: boolean;
 }
 
 export function changed(own: PlanProcess, changes: ProcessChanges): PlanProcess {
   const { uid, gid } = userOf(own, changes.user ?? '');
   const capabilities = withCapabilities(own.capabilities, changes.capabilities);
+  const { terminal, ...others } = own;
   return {
-    ...own,
+    ...others,
+    ...(changes.tty && { terminal: terminal ?? { rows: 0, columns: 0 } }),
     args: [...changes.args],
     env: [...own.env, ...changes.env],
     cwd: changes.cwd || own.cwd,

@@ -11,6 +11,7 @@ import { checkProcess, parseProcess } from '../spec/index.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord, PlanProcess } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
+import { checkConsole, openConsole } from './console.ts';
 import { changed, type ProcessChanges } from './exec-process.ts';
 import { checkPreservedFds } from './fds.ts';
 import { writePidFile } from './pid-file.ts';
@@ -71,6 +72,7 @@ function find(ctx: Context, { id, ignorePaused }: ExecOptions): ContainerRecord 
 function planOf(ctx: Context, record: ContainerRecord, options: ExecOptions): JoinPlan {
   const process = processOf(record, options);
   const subGroups = parseSubGroups(options.cgroups);
+  checkConsole(process.terminal !== undefined, options);
   checkPreservedFds(3, options.preserveFds);
   const { cgroups, init } = record;
   return computeJoinPlan(record, {
@@ -103,7 +105,7 @@ function read(file: string): Buffer {
 }
 
 async function execDetached(ctx: Context, plan: JoinPlan, options: ExecOptions): Promise<number> {
-  const { session, process } = await launch(ctx, plan);
+  const { session, process } = await launch(ctx, plan, options);
   await session.detached();
   session.close();
   tellPid(ctx, process, options);
@@ -113,7 +115,8 @@ async function execDetached(ctx: Context, plan: JoinPlan, options: ExecOptions):
 async function execForeground(ctx: Context, plan: JoinPlan, options: ExecOptions): Promise<number> {
   const relay = new SignalRelay(ctx);
   try {
-    const { session, process } = await launch(ctx, plan, (made) => relay.to(made));
+    const { session, process } = await launch(ctx, plan, options, (made) => relay.to(made));
+    relay.resizes(session);
     session.close();
     tellPid(ctx, process, options);
     return exitCode(await session.exited);
@@ -129,14 +132,25 @@ interface Joined {
 
 /** Spawns the monitor and sees it through to where the program can run. */
 async function launch(
-  { addon, monitor, stdio }: Context,
+  ctx: Context,
   plan: JoinPlan,
+  options: ExecOptions,
   onMade: (process: ProcessIdentity) => void = () => {},
 ): Promise<Joined> {
-  const native = new Native(addon);
-  const { preserveFds } = plan;
-  const options = { native, monitor, command: 'join', stdio, preserveFds } as const;
-  const session = MonitorSession.launch(options, plan);
+  const { addon, monitor, stdio } = ctx;
+  const console = openConsole(ctx, plan.process, options);
+  const session = MonitorSession.launch(
+    {
+      native: new Native(addon),
+      monitor,
+      command: 'join',
+      stdio,
+      preserveFds: plan.preserveFds,
+      console: console?.fd,
+    },
+    plan,
+  );
+  console?.close();
   try {
     let process: ProcessIdentity | undefined;
     for (;;) {

@@ -9,6 +9,7 @@ import type { Hooks } from '../spec/index.ts';
 import { identify, namespacePid, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { StateStore } from '../state/store.ts';
+import { type ConsoleOptions, openConsole } from './console.ts';
 
 /** A creation under way. */
 export interface Launch {
@@ -17,6 +18,7 @@ export interface Launch {
   /** Gets the init as soon as it exists, here and on disk: who wants to end it finds it. */
   record: ContainerRecord;
   hooks: Hooks;
+  console: ConsoleOptions;
 }
 
 export interface LaunchedInit extends ProcessIdentity {
@@ -32,10 +34,10 @@ export async function launchInit(
   const { monitor, stdio, addon } = launch.ctx;
   const { preserveFds, foreground } = plan;
   const native = new Native(addon);
-  const session = MonitorSession.launch(
-    { native, monitor, command: 'launch', stdio, preserveFds },
-    plan,
-  );
+  const console = openConsole(launch.ctx, plan.process, launch.console);
+  const options = { native, monitor, stdio, preserveFds, console: console?.fd };
+  const session = MonitorSession.launch({ ...options, command: 'launch' }, plan);
+  console?.close();
   try {
     const init = await untilReady(launch, session, onInit);
     // The init's new parent is the caller's reaper only when the launcher is gone.

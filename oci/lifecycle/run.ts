@@ -42,6 +42,7 @@ async function runForeground(ctx: Context, options: RunOptions): Promise<number>
       detach: false,
       onInit: (init) => relay.to(init),
     });
+    relay.resizes(session);
     await startOrRemove(ctx, record);
     const status = exitCode(await session.exited);
     if (!options.keep) await removeQuietly(ctx, options.id);

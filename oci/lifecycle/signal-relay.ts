@@ -13,17 +13,24 @@ export class SignalRelay {
   readonly #unsubscribe: () => void;
   #target: ProcessIdentity | undefined;
   #early: number[] = [];
+  #terminal: { resize(): void } | undefined;
 
   constructor(ctx: Context) {
     this.#native = new Native(ctx.addon);
     this.#unsubscribe = ctx.signals.subscribe((signal) => {
       if (!KEPT.has(signal)) this.#pass(constants.signals[signal]);
+      else if (signal === 'SIGWINCH') this.#terminal?.resize();
     });
   }
 
   to(target: ProcessIdentity): void {
     this.#target = target;
     for (const signal of this.#early.splice(0)) this.#pass(signal);
+  }
+
+  /** The size of the caller's terminal is told to who serves the process's. */
+  resizes(terminal: { resize(): void }): void {
+    this.#terminal = terminal;
   }
 
   stop(): void {

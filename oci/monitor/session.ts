@@ -16,6 +16,8 @@ export interface MonitorOptions {
   stdio: Stdio;
   /** How many descriptors from 3 on the container inherits, at the same numbers. */
   preserveFds: number;
+  /** What serves the process's terminal, if it has one. */
+  console?: number | undefined;
 }
 
 /** How a process ended: one of both is not null. */
@@ -28,7 +30,7 @@ export interface ExitStatus {
 /** How long a launcher without a control socket may take to end, in ms. */
 const ABORT_TIMEOUT = 5000;
 
-const { SIGKILL } = constants.signals;
+const { SIGKILL, SIGWINCH } = constants.signals;
 
 /**
  * One `pinion-vmm launch` or `join`: the launcher, which makes a process of the container, and the
@@ -39,6 +41,7 @@ export class MonitorSession {
   readonly #native: Native;
   /** A pidfd of the launcher, until it has ended. */
   readonly #launcher: number;
+  #hasEnded = false;
   #socket: Socket | undefined;
   readonly #events: MonitorEvent[] = [];
   readonly #died = new AbortController();
@@ -100,6 +103,11 @@ export class MonitorSession {
     if (this.#socket !== undefined) write(this.#socket.fd, encodeFrame({ continue: true }));
   }
 
+  /** Tells the launcher, which serves the terminal, that the caller's has another size. */
+  resize(): void {
+    if (!this.#hasEnded) this.#native.signalProcess(this.#launcher, SIGWINCH);
+  }
+
   /** Closes the socket; before `ready` this makes the launch fail. */
   close(): void {
     if (this.#socket === undefined) return;
@@ -124,6 +132,7 @@ export class MonitorSession {
     return new Promise((resolve) => {
       const stop = this.#native.watch(this.#launcher, () => {
         stop();
+        this.#hasEnded = true;
         closeSync(this.#launcher);
         resolve(exitStatus(this.#native.waitProcess(pid)));
       });
@@ -174,14 +183,16 @@ function readChunk(fd: number, chunk: Buffer): number {
   }
 }
 
-function spawnLauncher({ native, monitor, command, stdio, preserveFds }: MonitorOptions) {
+function spawnLauncher({ native, monitor, command, stdio, preserveFds, console }: MonitorOptions) {
   const preserved = Array.from({ length: preserveFds }, (_, index) => 3 + index);
   const [socket, theirs] = native.socketPair();
   try {
     const args = [monitor, command, '--control-fd', String(3 + preserveFds)];
     const { stdin, stdout, stderr } = stdio;
     // It leads a session of its own: the terminal's signals reach the caller only, who passes them on.
-    const pid = native.spawn(monitor, args, [stdin, stdout, stderr, ...preserved, theirs]);
+    const fds = [stdin, stdout, stderr, ...preserved, theirs];
+    if (console !== undefined) fds.push(console);
+    const pid = native.spawn(monitor, args, fds);
     return { pid, socket };
   } catch (error) {
     closeSync(socket);

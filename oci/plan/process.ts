@@ -1,6 +1,6 @@
 /** config.md#process, resolved. */
 import type { LaunchPlan } from '../launch-plan.ts';
-import type { Config } from '../spec/index.ts';
+import type { Config, Wide } from '../spec/index.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { planError, propertyError } from './errors.ts';
 
@@ -61,6 +61,13 @@ function checkScore(score: number): number {
   throw propertyError('process.oomScoreAdj', `expected -1000 to 1000, found ${score}`);
 }
 
+/** As runc, which takes the size as numbers of 16 bits when there are both. */
+function planTerminal({ consoleSize }: SpecProcess): NonNullable<PlanProcess['terminal']> {
+  const { height, width } = consoleSize ?? { height: 0, width: 0 };
+  const cut = (size: Wide) => Number(BigInt.asUintN(16, BigInt(size)));
+  return { rows: cut(height), columns: cut(width) };
+}
+
 export function planProcess(process: SpecProcess | undefined): PlanProcess {
   if (process?.args === undefined) throw planError('process property must not be empty');
   const { user, capabilities, oomScoreAdj } = process;
@@ -76,6 +83,7 @@ export function planProcess(process: SpecProcess | undefined): PlanProcess {
   };
   if (user?.umask !== undefined) plan.umask = user.umask & 0o777;
   if (capabilities !== undefined) plan.capabilities = planCapabilities(capabilities);
+  if (process.terminal === true) plan.terminal = planTerminal(process);
   if (oomScoreAdj !== undefined) plan.oomScoreAdj = checkScore(oomScoreAdj);
   return plan;
 }

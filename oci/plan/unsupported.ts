@@ -10,7 +10,6 @@ const OTHER_SYSTEM = 'is for another operating system';
 
 /** Property path (`[]`: every item of a list) -> why it is refused. */
 export const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'process.terminal': 'terminals are not supported yet',
   'process.commandLine': OTHER_SYSTEM,
   'process.user.username': OTHER_SYSTEM,
   'process.apparmorProfile': 'AppArmor is not supported yet',
@@ -46,6 +45,11 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   zos: OTHER_SYSTEM,
   freebsd: OTHER_SYSTEM,
 };
+
+/** Whether a property of the specification is one that Pinion has. */
+export function isSupported(path: string): boolean {
+  return !Object.keys(UNSUPPORTED).some((entry) => entry === path || entry.startsWith(`${path}.`));
+}
 
 /** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {

@@ -1,5 +1,6 @@
 /** The runtime specification, version 1.3: definitions, types and the reader of config.json. */
 export type { Config } from './config.ts';
+export type { Features } from './features.ts';
 export type { Hooks } from './hooks.ts';
 export type { ThrottleDevice } from './linux/resources.ts';
 export { checkProcess, parseConfig, parseProcess } from './parse.ts';

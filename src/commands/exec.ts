@@ -33,6 +33,7 @@ export default class Exec extends EngineCommand<'exec'> {
         additionalGids: flags['additional-gids'],
         capabilities: flags.cap,
         noNewPrivileges: flags['no-new-privs'],
+        tty: flags.tty,
       },
       detach: flags.detach,
       pidFile: path(flags['pid-file']),

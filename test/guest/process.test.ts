@@ -5,7 +5,7 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['process', 'time', 'events', 'fork', 'exec'])
+  for (const name of ['process', 'time', 'events', 'fork', 'exec', 'spawn'])
     programs[name] = await build(name);
 });
 
@@ -28,8 +28,15 @@ test.each([
   ['fork', 'files'],
   ['fork', 'waiting'],
   ['fork', 'orphan'],
+  ['fork', 'sharing'],
   ['fork', 'looping'],
   ['fork', 'threads'],
+  ['spawn', 'memory'],
+  ['spawn', 'own'],
+  ['spawn', 'spawning'],
+  ['spawn', 'threads'],
+  ['spawn', 'killed'],
+  ['spawn', 'looping'],
   ['exec', 'given'],
   ['exec', 'large'],
   ['exec', 'errors'],

@@ -19,6 +19,7 @@ test.each([
   'apart',
   'inherited',
   'executed',
+  'spawned',
   'executing_refused',
   'random',
 ])('%s', async (name) => {

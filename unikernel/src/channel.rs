@@ -16,6 +16,7 @@ use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::syscalls::threads::shared;
 use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
 
@@ -97,7 +98,7 @@ impl Owned {
         self.fill(number, args);
         let header = header();
         let polled = header.polled.load(Ordering::Relaxed) != 0;
-        if polled && wait != Wait::Always {
+        if polled && wait != Wait::Always && !shared::active() {
             let tail = header.tail.load(Ordering::Relaxed);
             header.ring[tail as usize % SLOTS].store(self.index as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
@@ -163,7 +164,7 @@ impl Owned {
     /// there are other threads to run, one apart does.
     fn leave(&self, wait: Wait) {
         let direct = self.index as u32 + 1;
-        if wait == Wait::Never || scheduler::count() < 2 {
+        if wait == Wait::Never || scheduler::count() < 2 || shared::active() {
             while self.state() != state::DONE {
                 header().direct.store(direct, Ordering::Relaxed);
                 // SAFETY: as in `wait`.
@@ -202,6 +203,20 @@ pub fn fork() -> Result<u64, Errno> {
         drop(waiting);
     }
     result(value)
+}
+
+/// vfork(2) of the process: comes back in the child, or with an error.
+pub fn vfork() -> Result<u64, Errno> {
+    result(Owned::take().call_here(machine::VFORK, &[0; 6]))
+}
+
+/// The pid of a child that no longer uses this vCPU, once.
+pub fn take_child_ended() -> Option<u32> {
+    let ended = &header().child_ended;
+    match ended.load(Ordering::Relaxed) {
+        0 => None,
+        _ => Some(ended.swap(0, Ordering::Acquire)),
+    }
 }
 
 /// Wakes the threads whose requests were answered apart; returns whether there were any.

@@ -12,7 +12,7 @@ use spin::Mutex;
 use crate::arch::Frame;
 use crate::channel;
 use crate::signals::{self, info::Info, Signal};
-use crate::syscalls::process;
+use crate::syscalls::{process, threads::shared};
 use crate::threads::{current, scheduler, Thread};
 use crate::{boot, text};
 
@@ -118,7 +118,7 @@ const SYS_SECCOMP: i32 = 1;
 
 /// The thread ends; were it the last one, the process dies of the signal.
 fn end_thread(signal: Signal) -> ! {
-    if scheduler::count() == 1 {
+    if scheduler::count() == 1 || shared::active() {
         process::exit_with_signal(signal.0)
     }
     process::end_thread()
@@ -142,6 +142,9 @@ pub fn add(filter: Filter, all: bool) -> Result<Option<u32>, Errno> {
     if rules.strict {
         return Err(Errno::EINVAL);
     }
+    // A child of vfork(2) is a process of one thread; its parent's are not its own.
+    let is_child = shared::active();
+    let all = all && !is_child;
     let before = rules.filters.clone();
     let follows = |thread: &Thread| {
         let theirs = thread.rules.lock();
@@ -157,7 +160,7 @@ pub fn add(filter: Filter, all: bool) -> Result<Option<u32>, Errno> {
     }
     rules.filters.add(filter)?;
     GATE.narrow(&rules.filters);
-    if all || scheduler::count() == 1 {
+    if all || scheduler::count() == 1 && !is_child {
         scheduler::fold((), |(), thread| *thread.rules.lock() = rules.clone());
         tell(&rules.filters)?;
     } else {

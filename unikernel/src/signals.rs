@@ -8,6 +8,7 @@ pub mod timers;
 
 use core::sync::atomic::Ordering;
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use pinion_abi::boot::{Inherited, PendingSignal};
@@ -21,6 +22,7 @@ use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::user::Plain;
 use crate::syscalls::process::exit_with_signal;
+use crate::syscalls::threads::shared;
 use crate::text;
 use crate::threads::{current, scheduler, Thread};
 use info::{Info, Pending};
@@ -243,10 +245,43 @@ pub fn set_awaited(set: u64) {
     hold();
 }
 
+/// What is a process's own of this.
+pub struct Kept {
+    actions: [Action; LAST as usize + 1],
+    held: u64,
+    watched: u64,
+    pending: VecDeque<Info>,
+}
+
+/// Keeps the parent's over the time of a vfork(2), whose child has no signals waiting.
+pub fn keep() -> Kept {
+    collect();
+    let signals = SIGNALS.lock();
+    Kept {
+        actions: signals.actions,
+        held: signals.held,
+        watched: signals.watched,
+        pending: PENDING.drop_all(!0),
+    }
+}
+
+pub fn restore(kept: Kept) {
+    PENDING.drop_all(!0);
+    for info in kept.pending {
+        // There was room for it before.
+        let _ = PENDING.post(info);
+    }
+    let mut signals = SIGNALS.lock();
+    signals.actions = kept.actions;
+    signals.held = kept.held;
+    signals.watched = kept.watched;
+}
+
 /// Takes over what the monitor noted: mostly nothing, at each system call's end.
 #[inline]
 fn collect() {
-    if channel::has_notes() {
+    // What comes while a child of vfork(2) runs is its parent's.
+    if channel::has_notes() && !shared::active() {
         take_over();
     }
 }

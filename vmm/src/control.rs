@@ -4,14 +4,14 @@
 //! The caller sends the plan, then an [`Answer`] after each pause; the monitor sends [`Event`]s.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::container::fds;
-use crate::errno::Errno;
+use crate::errno::{check, Errno};
 use crate::plan::Pause;
 
 /// The longest frame, in bytes without its length.
@@ -87,16 +87,26 @@ impl Control {
     }
 
     /// Moves the socket out of the guest's descriptors and closes all that the monitor was not told
-    /// of: what remains is 0 to 2, `preserve` descriptors after them, and the socket.
-    pub fn make_private(&mut self, preserve: u32) -> Result<(), Errno> {
+    /// of: what remains is 0 to 2, `preserve` descriptors after them, the socket, and the descriptor
+    /// after it, if there is to be one: it is returned, moved out of the way as well.
+    pub fn make_private(&mut self, preserve: u32, next: bool) -> Result<Option<OwnedFd>, Errno> {
         let Some(old) = self.0.take() else {
             return Err(Errno(libc::EBADF));
         };
         // In this order: a move far up makes the table large, and closing then takes long.
-        fds::close_unknown(preserve, &old)?;
+        fds::close_unknown(preserve, &old, 1 + u32::from(next))?;
+        let next = next
+            .then(|| {
+                let fd = old.as_raw_fd() + 1;
+                // SAFETY: F_GETFD takes no argument.
+                check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+                // SAFETY: it is open, was given to the process for this, and nobody else owns it.
+                fds::make_private(unsafe { OwnedFd::from_raw_fd(fd) })
+            })
+            .transpose()?;
         let socket = fds::make_private(old.into())?;
         self.0 = Some(UnixStream::from(socket));
-        Ok(())
+        Ok(next)
     }
 
     /// The last user of the socket closes it: then the caller sees its end.

@@ -227,6 +227,18 @@ pub struct Process {
     pub oom_score_adj: Option<i32>,
     /// The seccomp profile: classic BPF (code, jt, jf, k), as struct sock_filter.
     pub seccomp: Option<Vec<(u16, u8, u8, u32)>>,
+    /// A pseudo terminal of the container's own for the standard streams. The descriptor after the
+    /// control socket is, in the foreground, the caller's terminal, else the console socket: connected,
+    /// it gets the terminal's other side by SCM_RIGHTS.
+    pub terminal: Option<Terminal>,
+}
+
+/// A size in characters; a terminal without one has 0 rows and columns.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Terminal {
+    pub rows: u16,
+    pub columns: u16,
 }
 
 /// Names such as `CAP_CHOWN`.

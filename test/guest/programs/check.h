@@ -50,6 +50,13 @@ static inline int filled(const void *at, size_t bytes) {
   return 1;
 }
 
+/* A descriptor that is no pipe, no socket and no terminal, as the standard ones may be. */
+static inline int plain(void) {
+  static int fd = -1;
+  if (fd < 0) fd = open("/dev/null", O_RDONLY);
+  return fd;
+}
+
 struct test {
   const char *name;
   void (*run)(void);

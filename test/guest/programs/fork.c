@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -181,6 +182,84 @@ static void orphan(void) {
   SHOW(byte);
 }
 
+/* Memory that stays shared over fork, and what waits in it. */
+struct common {
+  sem_t semaphore, answer;
+  pthread_mutex_t mutex, robust;
+  pthread_cond_t condition;
+  pthread_barrier_t barrier;
+  long count;
+  int ready;
+};
+
+static void sharing(void) {
+  int zero = open("/dev/zero", O_RDWR);
+  long *first = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, zero, 0);
+  size_t bytes = 9 << 20;
+  unsigned char *large = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  struct common *common = mmap(0, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  OK(all(large, 0, bytes));
+  fill(large, 1 << 20);
+  sem_init(&common->semaphore, 1, 0);
+  sem_init(&common->answer, 1, 0);
+  pthread_mutexattr_t mutexes;
+  pthread_mutexattr_init(&mutexes);
+  pthread_mutexattr_setpshared(&mutexes, PTHREAD_PROCESS_SHARED);
+  pthread_mutex_init(&common->mutex, &mutexes);
+  pthread_mutexattr_setrobust(&mutexes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(&common->robust, &mutexes);
+  pthread_condattr_t conditions;
+  pthread_condattr_init(&conditions);
+  pthread_condattr_setpshared(&conditions, PTHREAD_PROCESS_SHARED);
+  pthread_cond_init(&common->condition, &conditions);
+  pthread_barrierattr_t barriers;
+  pthread_barrierattr_init(&barriers);
+  pthread_barrierattr_setpshared(&barriers, PTHREAD_PROCESS_SHARED);
+  pthread_barrier_init(&common->barrier, &barriers, 4);
+  pid_t children[3];
+  for (int i = 0; i < 3; i++) {
+    children[i] = fork();
+    if (children[i]) continue;
+    sem_wait(&common->semaphore);
+    *first += 1;
+    int good = filled(large, 1 << 20);
+    large[bytes - 1 - i] = 7 + i;
+    sem_post(&common->answer);
+    pthread_barrier_wait(&common->barrier);
+    for (int j = 0; j < 2000; j++) {
+      pthread_mutex_lock(&common->mutex);
+      common->count++;
+      pthread_mutex_unlock(&common->mutex);
+    }
+    pthread_mutex_lock(&common->mutex);
+    while (!common->ready) pthread_cond_wait(&common->condition, &common->mutex);
+    pthread_mutex_unlock(&common->mutex);
+    if (i == 2) pthread_mutex_lock(&common->robust);
+    _exit(good ? i : 99);
+  }
+  for (int i = 0; i < 3; i++) {
+    sem_post(&common->semaphore);
+    sem_wait(&common->answer);
+  }
+  SHOW(*first);
+  SHOW(large[bytes - 1] + large[bytes - 2] + large[bytes - 3]);
+  pthread_barrier_wait(&common->barrier);
+  usleep(10000);
+  pthread_mutex_lock(&common->mutex);
+  common->ready = 1;
+  pthread_cond_broadcast(&common->condition);
+  pthread_mutex_unlock(&common->mutex);
+  for (int i = 0; i < 3; i++) show_end("child", status_of(children[i]));
+  SHOW(common->count);
+  OK(pthread_mutex_lock(&common->robust) == EOWNERDEAD);
+  struct timespec soon;
+  clock_gettime(CLOCK_REALTIME, &soon);
+  soon.tv_nsec = (soon.tv_nsec + 20000000) % 1000000000;
+  soon.tv_sec += soon.tv_nsec < 20000000;
+  SHOW(sem_timedwait(&common->semaphore, &soon));
+  SHOW(munmap(large, bytes));
+}
+
 static void looping(void) {
   int good = 0;
   for (int i = 0; i < 200; i++) {
@@ -249,5 +328,5 @@ static void threads(void) {
   OK(calls > 0);
 }
 
-TESTS({"memory", memory}, {"names", names}, {"files", files}, {"waiting", waiting}, {"orphan", orphan},
+TESTS({"memory", memory}, {"names", names}, {"files", files}, {"waiting", waiting}, {"orphan", orphan}, {"sharing", sharing},
       {"looping", looping}, {"threads", threads})

@@ -7,6 +7,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #define KERNEL 0x7f8000000000
@@ -91,6 +92,21 @@ static uint64_t pieces(volatile uint8_t *at, int wild) {
   return count << 32 | offset;
 }
 
+/* A message in a slot: its address, its ancillary data, its pieces. */
+static uint64_t message(volatile uint8_t *at, int wild) {
+  uint64_t offset = DATA + below(3000) * 8 % 16000, control = offset + 32, address = control + 64;
+  volatile uint32_t *words = (volatile uint32_t *)(at + offset), *entry = (volatile uint32_t *)(at + control);
+  uint64_t list = pieces(at, wild);
+  words[0] = below(4) ? address : 0, words[1] = below(4) ? below(20) : number();
+  words[2] = control, words[3] = below(4) ? below(64) : number();
+  words[4] = list, words[5] = list >> 32;
+  entry[0] = below(6) ? 16 + 4 * below(8) : number(), entry[1] = 0, entry[2] = 1, entry[3] = 1 + below(3);
+  for (int i = 4; i < 12; i++) entry[i] = below(40);
+  *(volatile uint16_t *)(at + address) = 1 + below(2), at[address + 2] = 'a', at[address + 3] = 0;
+  if (wild && below(8) == 0) words[below(8)] = number();
+  return offset;
+}
+
 static uint64_t argument(volatile uint8_t *at, int wild) {
   switch (below(6)) {
   case 0: return number();
@@ -120,6 +136,12 @@ static void request(volatile uint8_t *at, int wild) {
   } else {
     number_of = below(512);
     if (below(3)) args[0] = below(24);
+    if (below(8) == 0) {
+      static const uint16_t numbers[] = {SYS_socket, SYS_socketpair, SYS_sendmsg, SYS_recvmsg, SYS_setsockopt, SYS_getsockopt, SYS_bind, SYS_connect, SYS_accept4};
+      number_of = PICK(numbers), args[0] = below(2) ? below(40) : 1 + below(2), args[1] = 1 + below(6), args[2] = below(40);
+      if (number_of == SYS_sendmsg || number_of == SYS_recvmsg) args[1] = message(at, wild);
+      if (number_of == SYS_bind || number_of == SYS_connect) args[1] = message(at, wild) + 96, args[2] = below(16);
+    }
     if (number_of == SYS_close_range) args[0] = 3 + below(40);
     /* Nothing that waits for the host's disks, or for long. */
     if (number_of == SYS_sync || number_of == SYS_syncfs || number_of == SYS_nanosleep || number_of == SYS_clock_nanosleep)
@@ -144,6 +166,8 @@ static void prepare(void) {
   epoll_ctl(poll, EPOLL_CTL_ADD, event, &(struct epoll_event){.events = EPOLLIN});
   open("/proc/version", O_RDONLY), open("/proc/self/maps", O_RDONLY), open("/dev/zero", O_RDWR);
   open("/", O_DIRECTORY), open("/proc/self/fd", O_DIRECTORY), open("/bin/busybox", O_RDONLY), open("/tmp", O_PATH);
+  (void)!socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+  (void)!socket(AF_UNIX, SOCK_STREAM, 0), (void)!socket(AF_INET, SOCK_DGRAM, 0), (void)!socket(AF_NETLINK, SOCK_RAW, 0);
   int huge = memfd_create("h", 4), sealed = memfd_create("s", MFD_ALLOW_SEALING);
   fcntl(sealed, 1033, 16), (void)huge, (void)timer;
 }

@@ -268,6 +268,30 @@ static void executed(void) {
   pthread_join(thread, 0);
 }
 
+/* A child of vfork(2) has filters of its own. */
+static void spawned(void) {
+  SHOW(on(PROBE, 2, SECCOMP_RET_ERRNO | 14, 0));
+  if (vfork() == 0) {
+    SHOW(on(PROBE, 1, SECCOMP_RET_ERRNO | 11, 0));
+    fflush(stdout);
+    execl("/proc/self/exe", "seccomp", "child", (char *)0);
+    _exit(1);
+  }
+  int status;
+  wait(&status);
+  SHOW(status);
+  SHOW(syscall(PROBE, 1));
+  if (vfork() == 0) {
+    on(PROBE, 1, SECCOMP_RET_KILL_THREAD, 0);
+    syscall(PROBE, 1);
+    _exit(1);
+  }
+  wait(&status);
+  SHOW(status);
+  SHOW(syscall(PROBE, 1));
+  SHOW(syscall(PROBE, 2));
+}
+
 static void executing_refused(void) {
   struct sock_filter program[] = {
       LOAD(nr), IF_NOT(SYS_execve, 1), GIVE(SECCOMP_RET_ERRNO | EROFS), GIVE(SECCOMP_RET_ALLOW)};
@@ -352,5 +376,5 @@ TESTS({"modes", modes}, {"refused", refused}, {"unprivileged", unprivileged}, {"
       {"trap", trap}, {"trap_blocked", trap_blocked}, {"trap_unhandled", trap_unhandled},
       {"kill_process", kill_process}, {"kill_last", kill_last}, {"kill_thread", kill_thread},
       {"strict", strict}, {"together", together}, {"apart", apart}, {"child", child},
-      {"inherited", inherited}, {"executed", executed}, {"executing_refused", executing_refused},
+      {"inherited", inherited}, {"executed", executed}, {"spawned", spawned}, {"executing_refused", executing_refused},
       {"random", random_ones})

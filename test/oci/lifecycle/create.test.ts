@@ -58,19 +58,22 @@ test('an error of config.json leaves not even the state directory', async () => 
   expect(existsSync(ctx.root)).toBe(false);
 });
 
-test('a terminal is refused by name, and a socket for none as runc does', async () => {
+test('a terminal needs somebody to serve it, and a socket needs a terminal', async () => {
   const ctx = testContext(join(temporaryDirectory(), 'root'));
   const terminal = options((config) => {
     config.process.terminal = true;
   });
-  await expect(create(ctx, terminal)).rejects.toThrow(/process\.terminal/);
-  await expect(create(ctx, { ...terminal, consoleSocket: '/s' })).rejects.toThrow(
-    /process\.terminal/,
+  await expect(create(ctx, terminal)).rejects.toThrow(
+    'cannot allocate tty if runc will detach without setting console socket',
   );
   await expect(create(ctx, { ...options(), consoleSocket: '/s' })).rejects.toThrow(
     'cannot use console socket if runc will not detach or allocate tty',
   );
   expect(existsSync(ctx.root)).toBe(false);
+  await expect(create(ctx, { ...terminal, consoleSocket: '/no/such' })).rejects.toThrow(
+    'runc create failed: dial unix /no/such: connect: no such file or directory',
+  );
+  expect(readdirSync(ctx.root)).toEqual([]);
 });
 
 test('a root that cannot be made is named', async () => {

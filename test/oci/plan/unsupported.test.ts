@@ -12,7 +12,6 @@ const process = (properties: object) => ({ process: properties });
 
 /** Path in the error -> a config that asks for the property. */
 const ASKS: Record<string, object> = {
-  'process.terminal': process({ terminal: true }),
   'process.commandLine': process({ commandLine: 'cmd' }),
   'process.user.username': process({ user: { username: 'me' } }),
   'process.apparmorProfile': process({ apparmorProfile: 'docker-default' }),

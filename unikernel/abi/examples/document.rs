@@ -86,6 +86,10 @@ fn arguments() -> String {
         (Arg::VectorIn(2), "the same for an iovec array"),
         (Arg::InMessage(2), "a System V message of so many bytes, its type before it"),
         (Arg::FileHandle, "a struct file_handle with room for as many bytes as it says"),
+        (Arg::Family, "a family of sockets, one of those in `unikernel/abi/src/sockets.rs`; others are EAFNOSUPPORT"),
+        (Arg::Address(2), "a socket's address of so many bytes; `out`: that the call writes, its length at that argument"),
+        (Arg::Option, "the value of a socket's option, one of those in `unikernel/abi/src/sockets.rs`; others are ENOPROTOOPT"),
+        (Arg::HeaderIn, "a message's address and ancillary data, copied through the slot, and its data in place"),
         (Arg::Ioctl, "as the call's command says (`unikernel/abi/src/calls/commands.rs`); others are ENOTTY or EINVAL"),
     ];
     let rows = rows.map(|(kind, text)| [format!("`{}`", name(kind)), text.to_owned()]);
@@ -121,6 +125,14 @@ fn name(kind: Arg) -> String {
         Arg::InMessage(at) => format!("message in, {} B", nth(at)),
         Arg::OutMessage(at) => format!("message out, {} B", nth(at)),
         Arg::FileHandle => "file handle".to_owned(),
+        Arg::Family => "family".to_owned(),
+        Arg::Address(at) => format!("address in, {} B", nth(at)),
+        Arg::AddressOut(at) => format!("address out, B at {}", nth(at)),
+        Arg::Option => "option in".to_owned(),
+        Arg::OptionOut => "option out".to_owned(),
+        Arg::Interfaces => "interfaces out".to_owned(),
+        Arg::HeaderIn => "msghdr in".to_owned(),
+        Arg::HeaderOut => "msghdr out".to_owned(),
         Arg::Ioctl | Arg::Fcntl | Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
             "by command".to_owned()
         }

@@ -57,8 +57,7 @@ pub struct ProcessInfo {
     pub gid: u32,
     pub egid: u32,
     pub secure: u32,
-    /// prctl(2), PR_GET_NO_NEW_PRIVS.
-    pub no_new_privileges: u32,
+    pub _pad: u32,
     /// Bytes of the program's file.
     pub executable_bytes: u64,
     /// 16 bytes for AT_RANDOM, and 16 that seed the placement of mappings.

@@ -54,7 +54,9 @@ pub struct Header {
     /// Not 0: the monitor found no more room, and blocks all signals until the kernel asks anew
     /// ([`crate::calls::machine::BLOCK`]). Written by both.
     pub closed: AtomicU32,
-    _pad4: u32,
+    /// The pid of a child that no longer uses the vCPU ([`crate::calls::machine::VFORK`]), until the
+    /// kernel has taken it; 0: none. Written by both.
+    pub child_ended: AtomicU32,
     /// A bit for each signal that came when there was no room at all. The monitor sets bits, the guest
     /// takes them.
     pub overflow: AtomicU64,

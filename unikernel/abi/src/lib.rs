@@ -16,5 +16,6 @@ pub mod layout;
 pub mod missing;
 pub mod ports;
 pub mod seccomp;
+pub mod sockets;
 
 pub use errno::Errno;

@@ -13,11 +13,11 @@ pub const PROT_EXEC: u32 = 4;
 /// What an area's pages are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backing {
-    /// Zeroed memory, private or shared (with no other process yet: it is the same).
+    /// Zeroed memory, private.
     Anonymous,
     /// A stack that grows down into the free addresses below it (MAP_GROWSDOWN).
     Stack,
-    /// A file that the host mapped over the pages when the area was made. `writable`: the host lets
+    /// A file, or memory that processes share, which the host mapped over the pages when the area was made. `writable`: the host lets
     /// them be written.
     File { shared: bool, writable: bool },
     /// The host's own pages, or the kernel's trampolines: neither unmapped nor changed by the

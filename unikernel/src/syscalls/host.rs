@@ -1,8 +1,11 @@
 //! Calls that the monitor makes: each argument is turned as its row says.
 
+mod sockets;
+
 use pinion_abi::calls::{self, commands, Arg, Wait, HANDLE_BYTES, HEAD_BYTES, MAX_DATA, PATH_MAX};
 use pinion_abi::channel::{segments, Segment, DATA, SLOT_BYTES};
 use pinion_abi::layout::USER_END;
+use pinion_abi::sockets::{self as sockets_abi, Value};
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
@@ -19,6 +22,11 @@ const SELECT: u32 = 23;
 const PSELECT6: u32 = 270;
 const PPOLL: u32 = 271;
 const NAME_TO_HANDLE_AT: u32 = 303;
+const ACCEPT: u32 = 43;
+const ACCEPT4: u32 = 288;
+const SOCKETPAIR: u32 = 53;
+/// Calls whose data are one message, of which a part would be another.
+const WHOLE: [u32; 2] = [44, 46];
 
 /// The most items of an iovec array (UIO_MAXIOV).
 const MAX_VECTOR: u64 = 1024;
@@ -46,6 +54,20 @@ enum Valid {
     Always,
     /// The head of a message and as many bytes as the call returned.
     Message,
+    /// An address, if the call worked: its length stands there.
+    Address {
+        length: u64,
+    },
+    /// An option's value, the same.
+    Option {
+        length: u64,
+        value: Value,
+    },
+    /// What recvmsg(2) says of a message: its address and its ancillary data go there.
+    Header {
+        name: u64,
+        control: u64,
+    },
 }
 
 /// The data area of a slot while a request is built.
@@ -53,6 +75,9 @@ struct Data {
     slot: Owned,
     used: u64,
     outputs: [Option<Output>; 6],
+    number: u32,
+    /// Memory that ends early is an error, rather than the end of the data.
+    whole: bool,
 }
 
 impl Data {
@@ -125,7 +150,7 @@ impl Data {
             let (physical, piece) = match space.translate(address + taken, access) {
                 Ok(found) => found,
                 Err(Fault::NoMemory) => return Err(Errno::ENOMEM),
-                Err(_) if taken > 0 => break,
+                Err(_) if taken > 0 && !self.whole => break,
                 Err(_) => return Err(Errno::EFAULT),
             };
             let piece = piece.min(bytes - taken);
@@ -137,7 +162,7 @@ impl Data {
                 unsafe { (*last).bytes += piece };
             } else {
                 let end = offset + (u64::from(*count) + 1) * size_of::<Segment>() as u64;
-                if end > SLOT_BYTES as u64 {
+                if end > SLOT_BYTES as u64 || u64::from(*count) == MAX_VECTOR {
                     break;
                 }
                 // SAFETY: the segment lies in our slot, as just checked.
@@ -180,7 +205,7 @@ impl Data {
             }
             let bytes = bytes.min(MAX_BYTES - total);
             let taken = match self.segments(offset, &mut count, base, bytes, access) {
-                Err(_) if total > 0 => break,
+                Err(_) if total > 0 && !self.whole => break,
                 other => other?,
             };
             total += taken;
@@ -275,6 +300,15 @@ impl Data {
                 });
                 Ok(offset)
             }
+            Arg::Family if sockets_abi::family(value as u32) => Ok(value),
+            Arg::Family => Err(self.refused(Errno::EAFNOSUPPORT)),
+            Arg::Address(at) => self.address(value, other(at)),
+            Arg::AddressOut(at) => self.address_out(index, value, other(at)),
+            Arg::Option => self.option(args),
+            Arg::OptionOut => self.option_out(index, args),
+            Arg::Interfaces => self.interfaces(index, value),
+            Arg::HeaderIn => self.header(index, value, Access::Read),
+            Arg::HeaderOut => self.header(index, value, Access::Write),
             Arg::Shmctl | Arg::Msgctl | Arg::Semctl => {
                 let command = args[index - 1] as u32;
                 match calls::control(kind, command).ok_or(Errno::EINVAL)? {
@@ -316,9 +350,14 @@ fn items(size: u32, count: u64) -> Result<u64, Errno> {
 
 /// Passes on a call of a row marked `either`.
 pub fn pass(frame: &Frame) -> Result<u64, Errno> {
-    let row = calls::find(u64::from(frame.original as u32)).ok_or(Errno::ENOSYS)?;
+    pass_as(frame.original as u32, frame.args())
+}
+
+/// Makes a call of the monitor's by its row.
+pub fn pass_as(number: u32, args: [u64; 6]) -> Result<u64, Errno> {
+    let row = calls::find(number.into()).ok_or(Errno::ENOSYS)?;
     let (wait, kinds) = row.host().ok_or(Errno::ENOSYS)?;
-    call(row.number, wait, kinds, frame.args())
+    call(row.number, wait, kinds, args)
 }
 
 /// Makes the call of a row marked `host`.
@@ -327,6 +366,8 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         slot: Owned::take_for_call(),
         used: DATA as u64,
         outputs: [None; 6],
+        whole: WHOLE.contains(&number),
+        number,
     };
     let mut passed = args;
     for (index, kind) in kinds.iter().enumerate() {
@@ -347,9 +388,14 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
             }
         }
         // Descriptors that the program is not told of would stay for ever.
-        PIPE | PIPE2 => {
+        PIPE | PIPE2 | SOCKETPAIR => {
+            let pair = if number == SOCKETPAIR {
+                args[3]
+            } else {
+                args[0]
+            };
             let mut space = SPACE.lock();
-            for at in [args[0], args[0].wrapping_add(7)] {
+            for at in [pair, pair.wrapping_add(7)] {
                 let writable = at < USER_END && space.translate(at, Access::Write).is_ok();
                 if !writable {
                     return Err(Errno::EFAULT);
@@ -364,10 +410,24 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
             let _ = index;
             passed[usize::from(*at)] = args[usize::from(*at)];
         }
+        if matches!(kind, Arg::Option) {
+            passed[4] = args[4];
+        }
     }
     let value = data.slot.call(number, &passed, wait);
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {
+        let told = match output.valid {
+            _ if value < 0 => Ok(()),
+            Valid::Address { length } => data.tell_address(output, length),
+            Valid::Option { length, value } => data.tell_option(output, length, value),
+            Valid::Header { name, control } => data.tell_header(output, name, control),
+            _ => Ok(()),
+        };
+        if told.is_err() && matches!(number, ACCEPT | ACCEPT4) {
+            sockets::drop_connection(value);
+        }
+        told?;
         let bytes = match output.valid {
             Valid::All | Valid::Hint if value >= 0 || value == interrupted => output.bytes,
             Valid::Always => output.bytes,

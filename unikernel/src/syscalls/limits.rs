@@ -31,8 +31,15 @@ pub fn soft(resource: usize) -> u64 {
     with(|limits| limits[resource][0])
 }
 
+/// (soft, hard) by number.
+pub type Limits = [[u64; 2]; COUNT];
+
+pub fn set_all(limits: Limits) {
+    *LIMITS.lock() = Some(limits);
+}
+
 /// All, by number.
-pub fn all() -> [[u64; 2]; COUNT] {
+pub fn all() -> Limits {
     with(|limits| *limits)
 }
 

@@ -154,7 +154,7 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
     if !may_grow(&space, bytes, private_data) {
         return Err(Errno::ENOMEM);
     }
-    if flags & MAP_ANONYMOUS != 0 {
+    if flags & MAP_ANONYMOUS != 0 && !shared {
         let start = place(&mut space, hint, bytes, flags)?;
         space.areas.insert(Area {
             start,
@@ -174,12 +174,16 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
         }
         return Ok(start);
     }
-    let (file, backing) = open_file(bytes, protection, shared, descriptor, offset)?;
+    let source = match flags & MAP_ANONYMOUS {
+        0 => Source::File { descriptor, offset },
+        _ => Source::New,
+    };
+    let (file, backing) = open_file(bytes, protection, shared, source)?;
     let mapped = place(&mut space, hint, bytes, flags)
         .and_then(|start| map_file(&mut space, start, bytes, protection, file, backing));
     let start = mapped.inspect_err(|_| close_file(file, bytes))?;
     drop(space);
-    if protection & PROT_EXEC != 0 {
+    if protection & PROT_EXEC != 0 && flags & MAP_ANONYMOUS == 0 {
         text::prepare(&Text {
             start,
             bytes,
@@ -190,18 +194,31 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(start)
 }
 
+/// What the host maps.
+enum Source {
+    File {
+        descriptor: u64,
+        offset: u64,
+    },
+    /// Memory that is shared with children.
+    New,
+}
+
 /// Has the host map a file over pages of physical memory: those, and how they may be used.
 fn open_file(
     bytes: u64,
     protection: u32,
     shared: bool,
-    descriptor: u64,
-    offset: u64,
+    source: Source,
 ) -> Result<(u64, Backing), Errno> {
     let pages = (bytes / PAGE) as usize;
     let physical = memory::allocate_file_pages(pages).ok_or(Errno::ENOMEM)?;
+    let (descriptor, offset, kind) = match source {
+        Source::File { descriptor, offset } => (descriptor, offset, 0),
+        Source::New => (0, 0, machine::MAP_FILE_ANONYMOUS),
+    };
     let map = |flags| {
-        let args = [descriptor, offset, physical, bytes, flags];
+        let args = [descriptor, offset, physical, bytes, flags | kind];
         channel::result(channel::machine_call(machine::MAP_FILE, args))
     };
     let result = if shared {

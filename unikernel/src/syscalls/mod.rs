@@ -11,7 +11,8 @@ mod residence;
 
 mod shm;
 mod signal;
-mod threads;
+mod sockets;
+pub mod threads;
 pub mod time;
 
 use pinion_abi::calls::{Arg, Wait, NUMBERS};
@@ -35,6 +36,7 @@ mod guest {
     pub use super::residence::*;
     pub use super::shm::*;
     pub use super::signal::*;
+    pub use super::sockets::*;
     pub use super::threads::*;
     pub use super::time::*;
 }
@@ -100,6 +102,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     };
     frame.rax = match result {
         Ok(value) => value,
+        Err(Errno::ERESTARTNOHAND) => Errno::EINTR.as_result() as u64,
         Err(errno) => errno.as_result() as u64,
     };
     if channel::should_give_way() {
@@ -111,6 +114,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     }
     let restart = match result {
         _ if !made => Restart::No,
+        Err(Errno::ERESTARTNOHAND) => Restart::Always,
         Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
         Err(Errno::EINTR) => Restart::IfWanted,
         _ => Restart::No,

@@ -5,18 +5,26 @@ use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 use spin::Mutex;
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use crate::arch::{self, Frame};
 use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::seccomp;
+use crate::syscalls::threads::shared;
 use crate::threads::scheduler;
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
+    if !shared::active() {
+        super::threads::release_all();
+    }
     let args = [code & 0xff, 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT, &args, Wait::Always);
+        // It was a child that used this machine for a while.
+        shared::finish();
     }
 }
 
@@ -25,11 +33,12 @@ pub fn exit_with_signal(signal: u32) -> ! {
     let args = [u64::from(signal), 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT_SIGNAL, &args, Wait::Always);
+        shared::finish();
     }
 }
 
 pub fn exit(frame: &mut Frame) -> Result<u64, Errno> {
-    if scheduler::count() == 1 {
+    if scheduler::count() == 1 || shared::active() {
         end(frame.rdi)
     }
     end_thread()
@@ -49,12 +58,24 @@ pub fn getpid(_: &mut Frame) -> Result<u64, Errno> {
     Ok(u64::from(boot::info().process.pid))
 }
 
-/// personality(2): Linux, and nothing else.
+/// personality(2): Linux, with what changes nothing here but what it tells.
 pub fn personality(frame: &mut Frame) -> Result<u64, Errno> {
-    match frame.rdi as u32 {
-        0 | 0xffff_ffff => Ok(0),
-        _ => Err(Errno::EINVAL),
+    /// PER_MASK; PER_LINUX and PER_LINUX32 (linux/personality.h).
+    const KIND: u32 = 0xff;
+    const LINUX32: u32 = 8;
+    /// READ_IMPLIES_EXEC, ADDR_LIMIT_32BIT, ADDR_LIMIT_3GB, MMAP_PAGE_ZERO: they change mappings.
+    const UNSUPPORTED: u32 = 0x040_0000 | 0x080_0000 | 0x800_0000 | 0x010_0000;
+    static PERSONALITY: AtomicU32 = AtomicU32::new(0);
+    let wanted = frame.rdi as u32;
+    let old = PERSONALITY.load(Ordering::Relaxed);
+    if wanted != u32::MAX {
+        if ![0, LINUX32].contains(&(wanted & KIND)) || wanted & UNSUPPORTED != 0 {
+            boot::missing().count_command(frame.original as u32, wanted);
+            return Err(Errno::EINVAL);
+        }
+        PERSONALITY.store(wanted, Ordering::Relaxed);
     }
+    Ok(old.into())
 }
 
 const ARCH_SET_GS: u64 = 0x1001;
@@ -75,27 +96,26 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
 }
 
 /// What prctl(2) keeps for the process.
-struct Attributes {
+#[derive(Clone, Copy)]
+pub struct Attributes {
     name: [u8; 16],
     dumpable: u64,
-    keep_capabilities: u64,
-    death_signal: u32,
     timer_slack: u64,
-    no_new_privileges: bool,
 }
 
 static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
     name: [0; 16],
     dumpable: 1,
-    keep_capabilities: 0,
-    death_signal: 0,
     timer_slack: 50_000,
-    no_new_privileges: false,
 });
 
-/// A child of fork(2) is not told of its parent's death.
-pub fn forget_death_signal() {
-    ATTRIBUTES.lock().death_signal = 0;
+/// For the time of a vfork(2).
+pub fn attributes() -> Attributes {
+    *ATTRIBUTES.lock()
+}
+
+pub fn set_attributes(attributes: Attributes) {
+    *ATTRIBUTES.lock() = attributes;
 }
 
 /// prctl(2), PR_GET_TIMERSLACK.
@@ -119,58 +139,74 @@ pub fn set_name(path: &[u8]) {
     attributes.name[..bytes].copy_from_slice(&name[..bytes]);
 }
 
-/// prctl(2), PR_GET_NO_NEW_PRIVS.
-pub fn has_no_new_privileges() -> bool {
-    boot::info().process.no_new_privileges != 0 || ATTRIBUTES.lock().no_new_privileges
-}
-
-/// The host is told: it is what judges privileges.
-fn set_no_new_privileges() -> Result<u64, Errno> {
-    const PRCTL: u32 = 157;
-    let args = [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0];
-    channel::result(Owned::take().call_here(PRCTL, &args))?;
-    ATTRIBUTES.lock().no_new_privileges = true;
-    Ok(0)
-}
-
 const PR_SET_PDEATHSIG: u64 = 1;
 const PR_GET_PDEATHSIG: u64 = 2;
 const PR_GET_DUMPABLE: u64 = 3;
 const PR_SET_DUMPABLE: u64 = 4;
 const PR_GET_KEEPCAPS: u64 = 7;
 const PR_SET_KEEPCAPS: u64 = 8;
-const PR_SET_NAME: u64 = 15;
-const PR_GET_NAME: u64 = 16;
 const PR_GET_SECCOMP: u64 = 21;
 const PR_SET_SECCOMP: u64 = 22;
-const PR_SET_TIMERSLACK: u64 = 29;
-const PR_GET_TIMERSLACK: u64 = 30;
+const PR_CAPBSET_READ: u64 = 23;
+const PR_CAPBSET_DROP: u64 = 24;
+const PR_GET_SECUREBITS: u64 = 27;
+const PR_SET_SECUREBITS: u64 = 28;
+const PR_SET_CHILD_SUBREAPER: u64 = 36;
+const PR_GET_CHILD_SUBREAPER: u64 = 37;
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
 const PR_GET_NO_NEW_PRIVS: u64 = 39;
+const PR_CAP_AMBIENT: u64 = 47;
+/// prctl(2)'s own number.
+const PRCTL: u32 = 157;
+const PR_SET_NAME: u64 = 15;
+const PR_GET_NAME: u64 = 16;
+const PR_SET_TIMERSLACK: u64 = 29;
+const PR_GET_TIMERSLACK: u64 = 30;
 
-/// prctl(2) for the options that the kernel can answer alone; others are EINVAL, as Linux answers
-/// for options that it does not have.
+/// prctl(2), PR_GET_NO_NEW_PRIVS.
+pub fn has_no_new_privileges() -> bool {
+    let args = [PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0];
+    channel::result(Owned::take().call_here(PRCTL, &args)) == Ok(1)
+}
+
+/// A number of an option, made by the vCPU's thread: what is set is that thread's.
+fn at_host(frame: &Frame) -> Result<u64, Errno> {
+    channel::result(Owned::take().call_here(PRCTL, &frame.args()))
+}
+
+/// prctl(2). Privileges, parent and children are the host's; options that are neither here nor there
+/// are EINVAL, as Linux answers for those that it does not have.
 pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
-    let [option, argument, third, fourth, fifth, _] = frame.args();
-    match (option, argument, [third, fourth, fifth]) {
-        (PR_GET_SECCOMP, ..) => return Ok(seccomp::mode()),
-        (PR_SET_SECCOMP, mode, [program, ..]) => return super::filters::set(mode, program),
-        (PR_SET_NO_NEW_PRIVS, 1, [0, 0, 0]) => return set_no_new_privileges(),
-        (PR_GET_NO_NEW_PRIVS, 0, [0, 0, 0]) => return Ok(has_no_new_privileges().into()),
+    let [option, argument, program, ..] = frame.args();
+    match option {
+        PR_GET_SECCOMP => return Ok(seccomp::mode()),
+        PR_SET_SECCOMP => return super::filters::set(argument, program),
         _ => {}
     }
     let mut attributes = ATTRIBUTES.lock();
     match option {
-        PR_SET_PDEATHSIG if argument <= 64 => attributes.death_signal = argument as u32,
-        PR_GET_PDEATHSIG => {
-            let signal = attributes.death_signal;
+        PR_GET_PDEATHSIG | PR_GET_CHILD_SUBREAPER => {
             drop(attributes);
-            user::write(argument, &signal)?;
+            let value = at_host(frame)? as u32;
+            user::write(argument, &value)?;
+        }
+        PR_SET_PDEATHSIG
+        | PR_GET_KEEPCAPS
+        | PR_SET_KEEPCAPS
+        | PR_CAPBSET_READ
+        | PR_CAPBSET_DROP
+        | PR_GET_SECUREBITS
+        | PR_SET_SECUREBITS
+        | PR_SET_CHILD_SUBREAPER
+        | PR_SET_NO_NEW_PRIVS
+        | PR_GET_NO_NEW_PRIVS
+        | PR_CAP_AMBIENT => {
+            drop(attributes);
+            return at_host(frame);
         }
         PR_GET_DUMPABLE => return Ok(attributes.dumpable),
         PR_SET_DUMPABLE if argument <= 1 => attributes.dumpable = argument,
-        PR_GET_KEEPCAPS => return Ok(attributes.keep_capabilities),
-        PR_SET_KEEPCAPS if argument <= 1 => attributes.keep_capabilities = argument,
+        PR_SET_DUMPABLE => return Err(Errno::EINVAL),
         PR_SET_NAME => {
             drop(attributes);
             let mut name = [0; 16];
@@ -192,7 +228,10 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
             attributes.timer_slack = if argument == 0 { 50_000 } else { argument };
         }
         PR_GET_TIMERSLACK => return Ok(attributes.timer_slack),
-        _ => return Err(Errno::EINVAL),
+        option => {
+            boot::missing().count_command(PRCTL, option as u32);
+            return Err(Errno::EINVAL);
+        }
     }
     Ok(0)
 }

@@ -2,14 +2,23 @@
 //! programs ask about processors.
 
 mod fork;
+pub mod shared;
 
 pub use fork::{fork, vfork};
 
+use core::sync::atomic::Ordering;
+
+use alloc::vec::Vec;
+
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use super::time;
 use crate::arch::{self, Frame};
+use crate::channel::{self, Owned};
+use crate::mm::areas::Backing;
+use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
 use crate::threads::{current, futex, scheduler, Thread};
 
@@ -79,6 +88,9 @@ fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.flags & THREAD != THREAD {
         return fork::process(frame, clone);
     }
+    if shared::active() {
+        return Err(Errno::ENOSYS);
+    }
     let mut child = *frame;
     child.rax = 0;
     child.rcx = child.rip;
@@ -103,7 +115,7 @@ fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if clone.flags & CLONE_CHILD_CLEARTID != 0 {
         thread
             .clear_child_tid
-            .store(clone.child_tid, core::sync::atomic::Ordering::Relaxed);
+            .store(clone.child_tid, Ordering::Relaxed);
     }
     let id = thread.id();
     scheduler::add(thread);
@@ -122,6 +134,20 @@ pub fn release() {
     let word = thread.clear_child_tid.load(Relaxed);
     if word != 0 && user::write(word, &0u32).is_ok() {
         let _ = futex::wake(word, 1, futex::ANY);
+    }
+}
+
+/// The process ends, and with it what its threads hold that other processes wait for.
+pub fn release_all() {
+    let lists = scheduler::fold(Vec::new(), |mut lists, thread| {
+        let list = thread.robust_list.load(Ordering::Relaxed);
+        if list != 0 {
+            lists.push((list, thread.id()));
+        }
+        lists
+    });
+    for (list, id) in lists {
+        let _ = release_robust(list, id);
     }
 }
 
@@ -157,7 +183,10 @@ fn abandon(word: u64, id: u32) -> Result<(), Errno> {
     }
     user::write(word, &(value & WAITERS | OWNER_DIED))?;
     if value & WAITERS != 0 {
-        futex::wake(word, 1, futex::ANY)?;
+        match shared_word(word) {
+            Some(address) => wake_shared(address, 1, futex::ANY)?,
+            None => futex::wake(word, 1, futex::ANY)?,
+        };
     }
     Ok(())
 }
@@ -168,9 +197,7 @@ pub fn gettid(_: &mut Frame) -> Result<u64, Errno> {
 
 pub fn set_tid_address(frame: &mut Frame) -> Result<u64, Errno> {
     let thread = current();
-    thread
-        .clear_child_tid
-        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    thread.clear_child_tid.store(frame.rdi, Ordering::Relaxed);
     Ok(u64::from(thread.id()))
 }
 
@@ -181,23 +208,17 @@ pub fn set_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     if frame.rsi != ROBUST_BYTES {
         return Err(Errno::EINVAL);
     }
-    current()
-        .robust_list
-        .store(frame.rdi, core::sync::atomic::Ordering::Relaxed);
+    current().robust_list.store(frame.rdi, Ordering::Relaxed);
     Ok(0)
 }
 
 pub fn get_robust_list(frame: &mut Frame) -> Result<u64, Errno> {
     let [id, list, bytes, ..] = frame.args();
     let head = match id as u32 {
-        0 => current()
-            .robust_list
-            .load(core::sync::atomic::Ordering::Relaxed),
+        0 => current().robust_list.load(Ordering::Relaxed),
         id => {
             let thread = scheduler::find(id).ok_or(Errno::ESRCH)?;
-            thread
-                .robust_list
-                .load(core::sync::atomic::Ordering::Relaxed)
+            thread.robust_list.load(Ordering::Relaxed)
         }
     };
     user::write(list, &head)?;
@@ -230,7 +251,30 @@ pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// futex(2) between the threads of the process.
+/// Where a word stands in physical memory, if it is in memory that processes share.
+fn shared_word(word: u64) -> Option<u64> {
+    let mut space = SPACE.lock();
+    let area = space.areas.find(word)?;
+    if !matches!(area.backing, Backing::File { shared: true, .. }) {
+        return None;
+    }
+    Some(space.translate(word, Access::Read).ok()?.0)
+}
+
+fn wait_shared(address: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u64, Errno> {
+    // The host's 0 is no deadline.
+    let deadline = deadline.map_or(0, |deadline| deadline.max(1));
+    let args = [address, value.into(), bits.into(), deadline, 0, 0];
+    let slot = Owned::take_for_call();
+    channel::result(slot.call(machine::FUTEX_WAIT, &args, Wait::Always))
+}
+
+fn wake_shared(address: u64, count: u32, bits: u32) -> Result<u64, Errno> {
+    let args = [address, count.into(), bits.into(), 0, 0];
+    channel::result(channel::machine_call(machine::FUTEX_WAKE, args))
+}
+
+/// futex(2): between the threads of the process here, among processes by the host.
 pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
     const COMMAND: u64 = 127;
     const PRIVATE: u64 = 128;
@@ -248,6 +292,23 @@ pub fn futex(frame: &mut Frame) -> Result<u64, Errno> {
     // A private futex is its address alone; one that may be shared is what stands there.
     if operation & PRIVATE == 0 && word % 4 == 0 {
         user::read::<u32>(word)?;
+    }
+    let shared = match operation & PRIVATE {
+        0 => shared_word(word),
+        _ => None,
+    };
+    if let Some(address) = shared {
+        return match operation & COMMAND {
+            0 => wait_shared(address, value, futex::ANY, deadline(false)?),
+            1 => wake_shared(address, value, futex::ANY),
+            // Those that would be moved wake, too, and look again.
+            3 => wake_shared(address, value.saturating_add(timeout as u32), futex::ANY),
+            4 if user::read::<u32>(word)? != third => Err(Errno::EAGAIN),
+            4 => wake_shared(address, value.saturating_add(timeout as u32), futex::ANY),
+            9 => wait_shared(address, value, third, deadline(true)?),
+            10 => wake_shared(address, value, third),
+            _ => Err(Errno::ENOSYS),
+        };
     }
     match operation & COMMAND {
         0 => futex::wait(word, value, futex::ANY, deadline(false)?),

@@ -16,6 +16,7 @@ use crate::arch::switch::switch_context;
 use crate::arch::{self, Frame};
 use crate::channel;
 use crate::signals;
+use crate::syscalls::threads::shared;
 use crate::syscalls::time;
 
 /// Looks for an answer before an idle vCPU leaves the guest (some 20 ns each).
@@ -206,6 +207,10 @@ pub fn wake(thread: &Arc<Thread>) -> bool {
 
 /// Lets the others run, if any can.
 pub fn give_way() {
+    if shared::active() {
+        // The others wait until the child is gone.
+        return shared::finish();
+    }
     channel::collect();
     wake_expired();
     let next = {
@@ -239,6 +244,31 @@ pub fn keep_current(id: u32) {
     drop(others);
 }
 
+/// Runs a child of vfork(2), whose thread's id is `id`, in the place of the running thread until
+/// [`end_child`].
+pub fn run_child(child: Arc<Thread>, id: u32) {
+    child.id.store(id, Ordering::Relaxed);
+    SCHEDULER.lock().threads.insert(id, Arc::clone(&child));
+    switch_to(child);
+}
+
+/// Ends the running thread, which is such a child.
+pub fn end_child(parent: Arc<Thread>) -> ! {
+    let id = current().id();
+    {
+        let mut scheduler = SCHEDULER.lock();
+        if let Some(thread) = scheduler.threads.remove(&id) {
+            // It may be gone in the middle of a wait.
+            thread.blocked.store(false, Ordering::Relaxed);
+            let deadline = thread.deadline.load(Ordering::Relaxed);
+            scheduler.deadlines.remove(&(deadline, id));
+            scheduler.ended.push(thread);
+        }
+    }
+    switch_to(parent);
+    unreachable!("a thread that has ended runs");
+}
+
 /// Ends the running thread; the last one must end the process instead.
 pub fn end() -> ! {
     let id = current().id();
@@ -262,6 +292,7 @@ pub fn end() -> ! {
 /// again; or waits with the vCPU until one is ready.
 fn switch_away() {
     loop {
+        shared::finish();
         channel::collect();
         wake_expired();
         if !current().blocked.load(Ordering::Relaxed) {
@@ -270,7 +301,10 @@ fn switch_away() {
         }
         let next = {
             let mut scheduler = SCHEDULER.lock();
-            let next = scheduler.ready.pop_front();
+            let next = match shared::active() {
+                true => None,
+                false => scheduler.ready.pop_front(),
+            };
             scheduler.tell();
             next
         };

@@ -5,10 +5,11 @@ use std::os::fd::RawFd;
 
 use pinion_abi::calls::{self, commands, Arg, MAX_DATA};
 use pinion_abi::channel::{self, Segment};
-use pinion_abi::Errno;
+use pinion_abi::{sockets, Errno};
 
 use super::descriptors::Table;
 use super::memory::{GuestMemory, SlotData};
+use super::sockets::message::Message;
 
 /// As many pieces of memory as one call takes (UIO_MAXIOV).
 const MAX_SEGMENTS: u32 = 1024;
@@ -25,6 +26,7 @@ enum Value {
         valid: Valid,
     },
     Memory(Vec<libc::iovec>),
+    Message(Box<Message>),
 }
 
 /// How much of a buffer is copied back into the slot.
@@ -135,6 +137,31 @@ impl Decoder<'_> {
                     kind => self.value(kind, index, raw),
                 }
             }
+            Arg::Family if sockets::family(arg as u32) => Ok(Value::Number(arg)),
+            Arg::Family => Err(Errno::EAFNOSUPPORT),
+            Arg::Address(length) => {
+                let bytes = raw.get(usize::from(length)).copied().unwrap_or(0) as u32;
+                if bytes > sockets::ADDRESS_BYTES {
+                    return Err(Errno::EINVAL);
+                }
+                self.data(arg, bytes as usize, true, Valid::None)
+            }
+            Arg::AddressOut(_) => self.sized(arg, |_| sockets::ADDRESS_BYTES, Valid::All),
+            Arg::Option => match sockets::option(raw[1] as u32, raw[2] as u32) {
+                None => Err(Errno::ENOPROTOOPT),
+                Some(sockets::Value::Filter) => self.sized(arg, |bytes| bytes, Valid::None),
+                Some(_) if raw[4] > sockets::OPTION_BYTES.into() => Err(Errno::EINVAL),
+                Some(_) => self.data(arg, raw[4] as usize, true, Valid::None),
+            },
+            Arg::OptionOut => match sockets::option(raw[1] as u32, raw[2] as u32) {
+                None => Err(Errno::ENOPROTOOPT),
+                Some(value) => self.sized(arg, |length| value.room(length), Valid::All),
+            },
+            Arg::Interfaces => {
+                self.sized(arg, |length| length.min(sockets::OPTION_BYTES), Valid::All)
+            }
+            Arg::HeaderIn => Ok(Value::Message(Box::new(self.message(arg, false)?))),
+            Arg::HeaderOut => Ok(Value::Message(Box::new(self.message(arg, true)?))),
             Arg::Fcntl => {
                 let kind = calls::fcntl(raw[1] as u32).ok_or(Errno::EINVAL)?;
                 self.value(kind, index, raw)
@@ -172,6 +199,17 @@ impl Decoder<'_> {
         })
     }
 
+    pub(super) fn bytes(&self, offset: u32, length: u32, most: u32) -> Result<Vec<u8>, Errno> {
+        if length > most {
+            return Err(Errno::EINVAL);
+        }
+        let mut bytes = vec![0; length as usize];
+        if length > 0 {
+            self.slot.copy_in(data_offset(offset.into())?, &mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
     fn data(&self, offset: u64, length: usize, read: bool, valid: Valid) -> Result<Value, Errno> {
         if offset == 0 {
             return Ok(Value::Null);
@@ -189,6 +227,24 @@ impl Decoder<'_> {
             self.slot.copy_in(at, &mut bytes)?;
         }
         Ok(Value::Data { bytes, at, valid })
+    }
+
+    /// A [`sockets::Sized`] with its value, whose bytes its length says.
+    fn sized(&self, offset: u64, room: impl Fn(u32) -> u32, valid: Valid) -> Result<Value, Errno> {
+        if offset == 0 {
+            return Ok(Value::Null);
+        }
+        let mut word = [0; 4];
+        self.slot.copy_in(data_offset(offset)?, &mut word)?;
+        let length = u32::from_ne_bytes(word);
+        let bytes = room(length).checked_add(sockets::SIZED_BYTES);
+        let bytes = bytes.ok_or(Errno::EINVAL)?;
+        let mut value = self.data(offset, bytes as usize, true, valid)?;
+        if let Value::Data { bytes, .. } = &mut value {
+            // It was copied a second time.
+            bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        }
+        Ok(value)
     }
 
     /// A handle's own first word says how long it may become.
@@ -228,6 +284,11 @@ impl Decoder<'_> {
     }
 
     fn segments(&self, arg: u64) -> Result<Value, Errno> {
+        self.pieces(arg).map(Value::Memory)
+    }
+
+    /// Pieces of the guest's memory.
+    pub(super) fn pieces(&self, arg: u64) -> Result<Vec<libc::iovec>, Errno> {
         let (offset, count) = channel::segments_of(arg);
         if count > MAX_SEGMENTS {
             return Err(Errno::EINVAL);
@@ -245,12 +306,12 @@ impl Decoder<'_> {
                 iov_len: bytes as usize,
             });
         }
-        Ok(Value::Memory(vector))
+        Ok(vector)
     }
 }
 
 /// An offset into the data of a slot; its head is not for arguments.
-fn data_offset(offset: u64) -> Result<usize, Errno> {
+pub(super) fn data_offset(offset: u64) -> Result<usize, Errno> {
     usize::try_from(offset)
         .ok()
         .filter(|at| *at >= channel::DATA)
@@ -327,6 +388,18 @@ impl Args {
         }
     }
 
+    pub fn data_or_null(&mut self, index: usize) -> Option<&mut Vec<u8>> {
+        self.data(index).ok()
+    }
+
+    /// A message; EFAULT for anything else.
+    pub fn message(&mut self, index: usize) -> Result<&mut Message, Errno> {
+        match self.values.get_mut(index) {
+            Some(Value::Message(message)) => Ok(message),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
     /// Pieces of the guest's memory.
     pub fn memory(&self, index: usize) -> &[libc::iovec] {
         match self.values.get(index) {
@@ -342,7 +415,7 @@ impl Args {
             Some(Value::Path(path)) => path.as_ptr() as u64,
             Some(Value::Data { bytes, .. }) => bytes.as_mut_ptr() as u64,
             Some(Value::Memory(vector)) => vector.as_ptr() as u64,
-            Some(Value::Null) | None => 0,
+            Some(Value::Null | Value::Message(_)) | None => 0,
         }
     }
 
@@ -353,6 +426,9 @@ impl Args {
     /// Copies back what the call wrote. A failed call may have written too: ppoll(2) does.
     pub fn copy_back(&self, slot: &SlotData, result: i64) -> Result<(), Errno> {
         for value in &self.values {
+            if let Value::Message(message) = value {
+                message.copy_back(slot, result)?;
+            }
             let Value::Data { bytes, at, valid } = value else {
                 continue;
             };

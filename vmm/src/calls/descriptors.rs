@@ -19,8 +19,10 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering};
 
+use pinion_abi::calls::commands::SIOCGIFCONF;
 use pinion_abi::Errno;
 
+use super::sockets::options;
 use super::sys::{self, Failure, Outcome};
 use super::Call;
 
@@ -83,6 +85,22 @@ impl Table {
         }
     }
 
+    /// For a process that begins with the same descriptors.
+    pub fn copy(&self) -> Table {
+        let highest = self.highest.load(Ordering::Acquire);
+        let copy = Table::new(self.floor(), self.limit());
+        for (to, from) in copy
+            .states
+            .iter()
+            .zip(&self.states[..])
+            .take(highest as usize + 1)
+        {
+            to.store(from.load(Ordering::Acquire), Ordering::Relaxed);
+        }
+        copy.highest.store(highest, Ordering::Release);
+        copy
+    }
+
     pub fn floor(&self) -> RawFd {
         self.states.len() as RawFd
     }
@@ -133,6 +151,37 @@ impl Table {
                 let _ = sys::close(fd);
                 Err(Errno::EMFILE)
             }
+        }
+    }
+
+    /// Publishes two that were made for the guest, as pipe(2) tells them, or neither.
+    pub fn publish_pair(&self, pair: u64) -> Result<(), Errno> {
+        let (first, second) = (pair as RawFd, (pair >> 32) as RawFd);
+        if let Err(errno) = self.publish(first, Kind::Other) {
+            let _ = sys::close(second);
+            return Err(errno);
+        }
+        if let Err(errno) = self.publish(second, Kind::Other) {
+            let _ = self.close(first);
+            return Err(errno);
+        }
+        Ok(())
+    }
+
+    /// EMFILE if the guest can have no other descriptor. `fd` is one that it has.
+    pub fn check_room(&self, fd: RawFd) -> Result<(), Errno> {
+        /// More than the servers of a guest have on their way at once.
+        const SPARE: u32 = 256;
+        let highest = self.highest.load(Ordering::Acquire);
+        if highest.saturating_add(SPARE) < self.end() as u32 {
+            return Ok(());
+        }
+        let next = sys::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0)? as RawFd;
+        let _ = sys::close(next);
+        if next < self.end() {
+            Ok(())
+        } else {
+            Err(Errno::EMFILE)
         }
     }
 
@@ -233,16 +282,7 @@ pub(super) fn pipe(call: &mut Call) -> Outcome {
     call.args.data(0)?;
     let result = call.make()?;
     let pair = super::decode::number(call.args.data(0)?, 0);
-    let (reader, writer) = (pair as RawFd, (pair >> 32) as RawFd);
-    let table = &call.service.table;
-    if let Err(errno) = table.publish(reader, Kind::Other) {
-        let _ = sys::close(writer);
-        return Err(errno.into());
-    }
-    if let Err(errno) = table.publish(writer, Kind::Other) {
-        let _ = table.close(reader);
-        return Err(errno.into());
-    }
+    call.service.table.publish_pair(pair)?;
     Ok(result)
 }
 
@@ -296,6 +336,18 @@ pub(super) fn close_range(call: &mut Call) -> Outcome {
         }
     }
     Ok(0)
+}
+
+/// ioctl_tty(2): makes a descriptor.
+const TIOCGPTPEER: u32 = 0x5441;
+
+/// ioctl(2).
+pub(super) fn ioctl(call: &mut Call) -> Outcome {
+    match call.args.int(1) as u32 {
+        TIOCGPTPEER => make(call),
+        SIOCGIFCONF => options::interfaces(call),
+        _ => call.make(),
+    }
 }
 
 /// fcntl(2).

@@ -36,7 +36,7 @@ pub(super) fn chroot(call: &mut Call) -> Outcome {
     let result = unsafe { sys::call(libc::SYS_chroot, [sys::pointer(c"."), 0, 0, 0, 0, 0]) };
     enter(before.as_raw_fd())?;
     if result.is_ok() {
-        service.mounts.reopen(service.proc())?;
+        service.mounts.reopen();
     }
     Ok(result?)
 }

@@ -12,6 +12,7 @@ use pinion_abi::Errno;
 
 use super::descriptors::Kind;
 use super::procfs::{self, Access};
+use super::sockets::transfer::interrupted;
 use super::sys::{self, Failure, Outcome};
 use super::{Call, Service};
 
@@ -46,14 +47,14 @@ impl Unfinished {
         Held { of: self, writes }
     }
 
-    fn add(&self, slot: usize, done: usize) {
+    pub fn add(&self, slot: usize, done: usize) {
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         writes.retain(|(of, _)| *of != slot);
         writes.push((slot, done));
         self.count.store(writes.len(), Ordering::Release);
     }
 
-    fn take(&self, slot: usize) -> usize {
+    pub fn take(&self, slot: usize) -> usize {
         if self.count.load(Ordering::Acquire) == 0 {
             return 0;
         }
@@ -106,10 +107,13 @@ fn transfer(
     ];
     // SAFETY: every piece lies in the guest's memory (`Decoder::segments`), to which nothing here
     // holds a reference.
-    unsafe { sys::call(number, args) }
+    match unsafe { sys::call(number, args) } {
+        Err(Errno::EINTR) => Err(interrupted(fd, number == libc::SYS_pwritev2)),
+        other => other,
+    }
 }
 
-fn nonblocking(fd: RawFd) -> bool {
+pub(super) fn nonblocking(fd: RawFd) -> bool {
     sys::fcntl(fd, libc::F_GETFL, 0).is_ok_and(|flags| flags & i64::from(libc::O_NONBLOCK) != 0)
 }
 
@@ -157,14 +161,14 @@ fn write_at(call: &Call, offset: u64, flags: u64) -> Outcome {
     }
 }
 
-fn length(vector: &[libc::iovec]) -> usize {
+pub(super) fn length(vector: &[libc::iovec]) -> usize {
     vector
         .iter()
         .fold(0, |sum, piece| sum.saturating_add(piece.iov_len))
 }
 
 /// The pieces without their first bytes.
-fn skip(vector: &[libc::iovec], mut bytes: usize) -> Vec<libc::iovec> {
+pub(super) fn skip(vector: &[libc::iovec], mut bytes: usize) -> Vec<libc::iovec> {
     let mut rest = Vec::with_capacity(vector.len());
     for piece in vector {
         let cut = bytes.min(piece.iov_len);
@@ -290,6 +294,17 @@ pub(super) fn getdents64(call: &mut Call) -> Outcome {
             return Ok(kept as i64);
         }
     }
+}
+
+/// sendfile(2). It waits for its reader, if that is not to be waited for neither; and for its source, if
+/// that is no file.
+pub(super) fn sendfile(call: &mut Call) -> Outcome {
+    let (to, from) = (call.args.fd(0), call.args.fd(1));
+    let quick = call.may_block || nonblocking(to) && call.service.kind(from)? != Kind::Other;
+    if !quick {
+        return Err(Failure::WouldBlock);
+    }
+    call.make()
 }
 
 /// getrandom(2).

@@ -25,6 +25,14 @@ impl Judge {
         }
     }
 
+    /// For a child of vfork(2).
+    pub fn copy(&self) -> Judge {
+        Judge {
+            gate: self.gate.copy(),
+            filters: Mutex::new(self.filters().clone()),
+        }
+    }
+
     pub fn filters(&self) -> MutexGuard<'_, Filters> {
         self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }

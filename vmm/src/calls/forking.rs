@@ -1,10 +1,11 @@
 //! The service over a fork(2) of its process.
 
-use std::sync::atomic::Ordering;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use pinion_abi::Errno;
 
-use super::{files, processes, Service};
+use super::mounts::Mounts;
+use super::{files, identity, Service};
 
 /// Everything of a service that a thread may hold for a moment, so that no other does.
 pub struct Held<'a, I, M, J> {
@@ -24,10 +25,36 @@ impl<I, M, J> Held<'_, I, M, J> {
 impl Service {
     /// Makes the calling thread fit to fork: the child has its credentials.
     pub fn prepare_fork(&self) -> Result<(), Errno> {
-        if self.no_new_privileges.load(Ordering::Relaxed) {
-            processes::set_no_new_privileges()?;
-        }
         self.identity.catch_up()
+    }
+
+    /// A service for a child of vfork(2), which has the same numbers of descriptors, and changes them
+    /// for itself. It is never to be dropped in this process.
+    pub fn of_child(&self) -> Result<Service, Errno> {
+        // SAFETY: in the child's table the numbers are those of descriptors of its own.
+        let again = |fd: &OwnedFd| unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) };
+        Ok(Service {
+            table: self.table.copy(),
+            proc: again(&self.proc),
+            executable: again(&self.executable),
+            executable_path: self.executable_path.clone(),
+            arguments: self.arguments.clone(),
+            environment: self.environment.clone(),
+            mounts: Mounts::new(self.table.floor()),
+            identity: self.identity.copy(),
+            judge: self.judge.copy(),
+            unfinished: files::Unfinished::default(),
+        })
+    }
+
+    /// What of the guest's credentials the calling thread has taken over, for [`Service::restore_seen`].
+    pub fn seen(&self) -> u64 {
+        identity::seen()
+    }
+
+    /// The calling thread has the credentials that it had then.
+    pub fn restore_seen(&self, seen: u64) {
+        identity::restore_seen(seen);
     }
 
     /// Keeps all other threads out for a moment.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pinion_abi::Errno;
 
+use super::privileges::Privileges;
 use super::processes::own_process;
 use super::sys::{self, Failure, Outcome};
 use super::Call;
@@ -27,6 +28,15 @@ pub(super) struct Identity {
     state: Mutex<Option<Credentials>>,
 }
 
+/// The change that the calling thread has taken over.
+pub(super) fn seen() -> u64 {
+    SEEN.get()
+}
+
+pub(super) fn restore_seen(seen: u64) {
+    SEEN.set(seen);
+}
+
 /// linux/capability.h: _LINUX_CAPABILITY_VERSION_3, with two sets of 32 bits each.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// (effective, permitted, inheritable), low words first.
@@ -41,6 +51,7 @@ struct Credentials {
     fs_group: u32,
     others: Vec<u32>,
     capabilities: Capabilities,
+    privileges: Privileges,
 }
 
 impl Identity {
@@ -48,6 +59,15 @@ impl Identity {
         Identity {
             changes: AtomicU64::new(0),
             state: Mutex::new(None),
+        }
+    }
+
+    /// For a process that begins with the same.
+    pub fn copy(&self) -> Identity {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Identity {
+            changes: AtomicU64::new(self.changes.load(Ordering::Acquire)),
+            state: Mutex::new(state.clone()),
         }
     }
 
@@ -122,6 +142,7 @@ impl Credentials {
             fs_group: numbers(libc::SYS_setfsgid, [u64::MAX])? as u32,
             others,
             capabilities,
+            privileges: Privileges::current()?,
         })
     }
 
@@ -135,6 +156,7 @@ impl Credentials {
             words[0] = words[1];
         }
         capability_call(libc::SYS_capset, now.as_mut_ptr())?;
+        self.privileges.take_over_first()?;
         numbers(libc::SYS_prctl, [libc::PR_SET_KEEPCAPS as u64, 1, 0, 0, 0])?;
         let args = [
             self.others.len() as u64,
@@ -153,12 +175,11 @@ impl Credentials {
         numbers(libc::SYS_setresgid, self.groups.map(u64::from))?;
         numbers(libc::SYS_setfsgid, [self.fs_group.into()])?;
         numbers(libc::SYS_setresuid, self.users.map(u64::from))?;
-        numbers(libc::SYS_prctl, [libc::PR_SET_KEEPCAPS as u64, 0, 0, 0, 0])?;
         // setfsuid(2) moves file capabilities in and out of the effective set, so it comes before.
         numbers(libc::SYS_setfsuid, [self.fs_user.into()])?;
         let mut capabilities = self.capabilities;
         capability_call(libc::SYS_capset, capabilities.as_mut_ptr())?;
-        Ok(())
+        self.privileges.take_over_last()
     }
 }
 

@@ -18,9 +18,11 @@ mod mounts;
 mod names;
 mod notify;
 mod open;
+mod privileges;
 mod processes;
 mod procfs;
 mod programs;
+mod sockets;
 mod stats;
 mod sys;
 mod table;
@@ -33,7 +35,6 @@ pub(crate) mod tests;
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::AtomicBool;
 
 use pinion_abi::calls::{self, Wait};
 use pinion_abi::channel::Request;
@@ -107,7 +108,6 @@ pub struct Service {
     mounts: mounts::Mounts,
     identity: identity::Identity,
     judge: filters::Judge,
-    no_new_privileges: AtomicBool,
     unfinished: files::Unfinished,
 }
 
@@ -134,8 +134,6 @@ impl Service {
         if root {
             return Err(CallsError::RootIsProc);
         }
-        let mounts =
-            mounts::Mounts::open(&proc, floor).map_err(CallsError::setup("read the mounts"))?;
         for fd in procfs::open_numbers(&proc).map_err(CallsError::setup("list descriptors"))? {
             table.inherit(fd);
         }
@@ -146,10 +144,9 @@ impl Service {
             executable_path: config.executable_path,
             arguments: config.arguments,
             environment: config.environment,
-            mounts,
+            mounts: mounts::Mounts::new(floor),
             identity: identity::Identity::new(),
             judge: filters::Judge::new(config.filters),
-            no_new_privileges: AtomicBool::new(false),
             unfinished: files::Unfinished::default(),
         })
     }

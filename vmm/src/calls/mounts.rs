@@ -18,7 +18,8 @@ use super::sys;
 #[derive(Debug)]
 pub(super) struct Mounts {
     floor: RawFd,
-    state: Mutex<State>,
+    /// None until somebody asks.
+    state: Mutex<Option<State>>,
 }
 
 #[derive(Debug)]
@@ -39,18 +40,16 @@ struct Mount {
 }
 
 impl Mounts {
-    pub fn open(proc: &OwnedFd, floor: RawFd) -> Result<Mounts, Errno> {
-        Ok(Mounts {
+    pub fn new(floor: RawFd) -> Mounts {
+        Mounts {
             floor,
-            state: Mutex::new(State::open(proc.as_raw_fd(), floor)?),
-        })
+            state: Mutex::new(None),
+        }
     }
 
     /// Begins anew, after chroot(2): the list is as seen from the root at its opening.
-    pub fn reopen(&self, proc: RawFd) -> Result<(), Errno> {
-        let state = State::open(proc, self.floor)?;
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-        Ok(())
+    pub fn reopen(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Keeps other threads out, for the time of a fork(2).
@@ -63,11 +62,15 @@ impl Mounts {
         let id = sys::describe(fd)?.stx_mnt_id;
         let path = sys::readlink(proc, &descriptor_name(fd))?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.pid != sys::pid() {
-            *state = State::open(proc, self.floor)?;
-        } else if state.changed()? {
-            state.list = read(state.file.as_raw_fd())?;
-        }
+        let state = match &mut *state {
+            Some(state) if state.pid == sys::pid() => {
+                if state.changed()? {
+                    state.list = read(state.file.as_raw_fd())?;
+                }
+                state
+            }
+            state => state.insert(State::open(proc, self.floor)?),
+        };
         let Some(mount) = state.list.iter().find(|mount| mount.id == id) else {
             return Ok(None);
         };

@@ -1,7 +1,5 @@
 //! Other processes.
 
-use std::sync::atomic::Ordering;
-
 use pinion_abi::Errno;
 
 use super::sys::{self, Outcome};
@@ -106,23 +104,4 @@ pub(super) fn sched_getattr(call: &mut Call) -> Outcome {
     words[2] = SCHED_ATTR_BYTES.into();
     // SAFETY: the buffer is as long as the third argument says.
     Ok(unsafe { sys::call(libc::SYS_sched_getattr, words) }?)
-}
-
-/// prctl(2) as far as the host has to know: PR_SET_NO_NEW_PRIVS. It is a thread's own there, so the
-/// thread that executes the next program takes it over.
-pub(super) fn prctl(call: &mut Call) -> Outcome {
-    if call.args.words()[..2] != [libc::PR_SET_NO_NEW_PRIVS as u64, 1] {
-        return Err(Errno::EINVAL.into());
-    }
-    set_no_new_privileges()?;
-    call.service
-        .no_new_privileges
-        .store(true, Ordering::Relaxed);
-    Ok(0)
-}
-
-pub(super) fn set_no_new_privileges() -> Result<(), Errno> {
-    let args = [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0, 0];
-    // SAFETY: the call takes numbers.
-    unsafe { sys::call(libc::SYS_prctl, args) }.map(|_| ())
 }

@@ -4,8 +4,10 @@ use pinion_abi::calls::NUMBERS;
 
 use super::sys::Outcome;
 use super::{
-    descriptors, directories, entries, files, identity, ipc, links, notify, open, processes, stats,
-    waiting, xattrs, Call,
+    descriptors, directories, entries, files, identity, ipc, links, notify, open, privileges,
+    processes,
+    sockets::{self, options, transfer},
+    stats, waiting, xattrs, Call,
 };
 
 pub(super) type Handler = fn(&mut Call) -> Outcome;
@@ -28,7 +30,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (6, stats::lstat),                 // lstat
     (7, waiting::poll),                // poll
     (8, pass),                         // lseek
-    (16, pass),                        // ioctl
+    (16, descriptors::ioctl),          // ioctl
     (17, files::pread),                // pread64
     (18, files::pwrite),               // pwrite64
     (19, files::read),                 // readv
@@ -43,7 +45,22 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (36, pass),                        // getitimer
     (37, pass),                        // alarm
     (38, pass),                        // setitimer
-    (40, pass),                        // sendfile
+    (40, files::sendfile),             // sendfile
+    (41, sockets::socket),             // socket
+    (42, sockets::connect),            // connect
+    (43, sockets::accept),             // accept
+    (44, transfer::sendto),            // sendto
+    (45, transfer::recvfrom),          // recvfrom
+    (46, transfer::sendmsg),           // sendmsg
+    (47, transfer::recvmsg),           // recvmsg
+    (48, pass),                        // shutdown
+    (49, sockets::bind),               // bind
+    (50, pass),                        // listen
+    (51, sockets::name),               // getsockname
+    (52, sockets::name),               // getpeername
+    (53, sockets::socketpair),         // socketpair
+    (54, options::setsockopt),         // setsockopt
+    (55, options::getsockopt),         // getsockopt
     (61, pass),                        // wait4
     (62, processes::kill),             // kill
     (63, pass),                        // uname
@@ -120,7 +137,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (146, pass),                       // sched_get_priority_max
     (147, pass),                       // sched_get_priority_min
     (148, processes::scheduling),      // sched_rr_get_interval
-    (157, processes::prctl),           // prctl
+    (157, privileges::set_or_tell),    // prctl
     (159, pass),                       // adjtimex
     (161, directories::chroot),            // chroot
     (162, pass),                       // sync
@@ -191,6 +208,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (285, pass),                       // fallocate
     (286, pass),                       // timerfd_settime
     (287, pass),                       // timerfd_gettime
+    (288, sockets::accept),            // accept4
     (289, descriptors::signalfd),      // signalfd4
     (290, descriptors::make),          // eventfd2
     (291, descriptors::make),          // epoll_create1
@@ -215,7 +233,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (436, descriptors::close_range),   // close_range
     (437, open::openat2),              // openat2
     (439, stats::faccessat2),          // faccessat2
-    (441, waiting::epoll_wait),        // epoll_pwait2
+    (441, waiting::epoll_pwait2),      // epoll_pwait2
     (451, pass),                       // cachestat
     (452, stats::fchmodat2),           // fchmodat2
 ];

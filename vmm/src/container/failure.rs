@@ -13,6 +13,7 @@ use super::rlimits::RlimitError;
 use super::rootfs::RootfsError;
 use super::seccomp::SeccompError;
 use super::settings::SettingsError;
+use super::terminal::TerminalError;
 use crate::control::ControlError;
 use crate::errno::Errno;
 use crate::machine::MachineError;
@@ -63,6 +64,8 @@ pub enum SetupError {
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
     #[error("{step}: {errno}")]
     Step { step: &'static str, errno: Errno },
     #[error("the launcher is gone")]

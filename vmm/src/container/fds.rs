@@ -74,14 +74,14 @@ pub fn copy_private(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// Closes everything that nobody told the monitor of: all but 0 to 2, `preserve` descriptors after
-/// them, and `keep`.
-pub fn close_unknown(preserve: u32, keep: impl AsFd) -> Result<(), Errno> {
+/// them, and the `count` from `keep` on.
+pub fn close_unknown(preserve: u32, keep: impl AsFd, count: u32) -> Result<(), Errno> {
     let keep = keep.as_fd().as_raw_fd() as u32;
     let first = 3 + preserve;
     if first < keep {
         close_range(first, keep - 1)?;
     }
-    close_range(first.max(keep + 1), u32::MAX)
+    close_range(first.max(keep + count), u32::MAX)
 }
 
 /// Closes the guest's from this number on.

@@ -74,6 +74,12 @@ fn init(
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
     let root = rootfs.enter().map_err(SetupError::from)?;
+    if let Some(terminal) = ties.open_terminal(&root, &procfs, &plan.process)? {
+        terminal
+            .mount_on_console(&root)
+            .and_then(|()| terminal.take())
+            .map_err(SetupError::from)?;
+    }
     settings::apply(plan).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;

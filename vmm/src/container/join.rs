@@ -12,6 +12,7 @@ use super::failure::{step, InitError, SetupError};
 use super::fds;
 use super::guest::GuestError;
 use super::launcher::{self, HostFiles, LaunchError, Made};
+use super::line::{prepare_descriptors, Line};
 use super::procfs::Procfs;
 use super::rlimits::{self, Limits};
 use super::rooted::Root;
@@ -28,7 +29,9 @@ use crate::plan::JoinPlan;
 pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
     let plan: JoinPlan = control.read_plan()?;
     let limits = rlimits::of_guest(&plan.process.rlimits)?;
-    launcher::prepare_descriptors(control, plan.preserve_fds)?;
+    let line = prepare_descriptors(control, plan.preserve_fds, &plan.process, plan.foreground)?;
+    let terminal = line.terminal(plan.process.terminal);
+    let Line { socket, caller } = line;
     let host = HostFiles::open(&plan.machine, None)?;
     if let Some(score) = plan.process.oom_score_adj {
         // For the process, which inherits it: later the host's /proc is no longer this user's.
@@ -45,13 +48,14 @@ pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
     target.join_processes()?;
     let (pid, unified) = clone_into(0, groups.unified()).map_err(LaunchError::Clone)?;
     if pid == 0 {
-        drop(ours);
-        let ties = Ties::new(control, theirs);
+        drop((ours, caller));
+        let ties = Ties::new(control, theirs, socket.zip(terminal));
         run(&plan, limits, target, ties, host, groups)
     }
-    drop(theirs);
+    drop((theirs, socket));
     let left = (!unified).then_some(groups);
-    launcher::finish(control, pid, ours, plan.foreground, left, || Ok(()))
+    let made = Made::new(pid, ours, plan.foreground, caller);
+    launcher::release(control, made, left, || Ok(()))
 }
 
 /// The process's part: ends it with its program's status.
@@ -97,6 +101,9 @@ fn join(
     let root = Root::open("/".as_ref())
         .and_then(Root::into_private)
         .map_err(step("open the root"))?;
+    if let Some(terminal) = ties.open_terminal(&root, &procfs, &plan.process)? {
+        terminal.take().map_err(SetupError::from)?;
+    }
     let setting = Setting {
         root: &root,
         procfs: &procfs,

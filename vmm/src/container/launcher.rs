@@ -12,9 +12,12 @@ use super::clone::clone_into;
 use super::fds;
 use super::init;
 use super::join::make_process;
+use super::line::{prepare_descriptors, Line};
 use super::namespaces::{id_map, NamespaceError, Namespaces};
+use super::relay;
 use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
+use super::terminal;
 use super::ties::{Ties, READY};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
@@ -74,10 +77,32 @@ pub fn join(control_fd: RawFd) -> ! {
 
 /// A process that was made, and has not told yet whether its program can run.
 pub struct Made {
-    pub pid: libc::pid_t,
+    pid: libc::pid_t,
     /// To the process.
-    pub stream: UnixStream,
-    pub foreground: bool,
+    stream: UnixStream,
+    /// The launcher stays as its parent, if it is to.
+    stay: Option<Stay>,
+}
+
+enum Stay {
+    Silent,
+    /// Between the container's terminal, which is received first, and the caller's.
+    Terminal(UnixStream, OwnedFd),
+}
+
+impl Made {
+    pub fn new(
+        pid: libc::pid_t,
+        stream: UnixStream,
+        foreground: bool,
+        caller: Option<(UnixStream, OwnedFd)>,
+    ) -> Made {
+        let stay = foreground.then(|| match caller {
+            Some((socket, terminal)) => Stay::Terminal(socket, terminal),
+            None => Stay::Silent,
+        });
+        Made { pid, stream, stay }
+    }
 }
 
 type Make = fn(&mut Control) -> Result<Made, LaunchError>;
@@ -87,17 +112,11 @@ fn run(control_fd: RawFd, make: Make) -> ! {
     let socket = unsafe { OwnedFd::from_raw_fd(control_fd) };
     let mut control = Control::new(socket);
     let status = match start(&mut control, make) {
-        Ok(Launched {
-            pid,
-            foreground: true,
-        }) => {
+        Ok((_, None)) => ExitStatus::Code(0),
+        Ok((pid, Some(stay))) => {
             drop(control);
-            // Who waits must not hold the container's streams open. That it cannot fail on numbers
-            // is all that could be said of an error.
-            let _ = fds::close_all();
-            wait(pid).unwrap_or(ExitStatus::Code(1))
+            wait_for_end(pid, stay)
         }
-        Ok(_) => ExitStatus::Code(0),
         Err(error) => {
             // If the caller is gone there is nobody to tell.
             if let Some(message) = error {
@@ -111,21 +130,35 @@ fn run(control_fd: RawFd, make: Make) -> ! {
     end_as(status)
 }
 
-struct Launched {
-    pid: libc::pid_t,
-    foreground: bool,
+fn wait_for_end(pid: libc::pid_t, stay: Stay) -> ExitStatus {
+    let ended = match stay {
+        Stay::Silent => {
+            // Who waits must not hold the container's streams open. That it cannot fail on numbers is
+            // all that could be said of an error.
+            let _ = fds::close_all();
+            wait(pid)
+        }
+        Stay::Terminal(socket, terminal) => {
+            let _ = fds::close_guests(3);
+            terminal::receive(&socket).and_then(|master| relay::serve(pid, master, terminal))
+        }
+    };
+    ended.unwrap_or(ExitStatus::Code(1))
 }
 
 /// `Err(None)`: the new process has told the caller itself.
-fn start(control: &mut Control, make: Make) -> Result<Launched, Option<LaunchError>> {
+fn start(
+    control: &mut Control,
+    make: Make,
+) -> Result<(libc::pid_t, Option<Stay>), Option<LaunchError>> {
     let Made {
         pid,
         mut stream,
-        foreground,
+        stay,
     } = make(control)?;
     let mut word = [0];
     match stream.read_exact(&mut word) {
-        Ok(()) if word[0] == READY => Ok(Launched { pid, foreground }),
+        Ok(()) if word[0] == READY => Ok((pid, stay)),
         Ok(()) => {
             let _ = wait(pid);
             Err(None)
@@ -144,7 +177,9 @@ fn start(control: &mut Control, make: Make) -> Result<Launched, Option<LaunchErr
 fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
     let plan: LaunchPlan = control.read_plan()?;
     let guest_limits = rlimits::of_guest(&plan.process.rlimits)?;
-    prepare_descriptors(control, plan.preserve_fds)?;
+    let line = prepare_descriptors(control, plan.preserve_fds, &plan.process, plan.foreground)?;
+    let terminal = line.terminal(plan.process.terminal);
+    let Line { socket, caller } = line;
     let host = HostFiles::open(&plan.machine, plan.exec_fifo.as_deref())?;
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
@@ -156,14 +191,15 @@ fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
     let (pid, unified) = clone_into(namespaces.make, groups.as_ref().and_then(Groups::unified))
         .map_err(LaunchError::Clone)?;
     if pid == 0 {
-        drop((ours, host_proc));
-        let ties = Ties::new(control, theirs);
+        drop((ours, host_proc, caller));
+        let ties = Ties::new(control, theirs, socket.zip(terminal));
         init::run(&plan, guest_limits, &namespaces, ties, host, groups)
     }
-    drop(theirs);
+    drop((theirs, socket));
     let child = Child { host_proc, pid };
     let left = if unified { None } else { groups };
-    finish(control, pid, ours, plan.foreground, left, || {
+    let made = Made::new(pid, ours, plan.foreground, caller);
+    release(control, made, left, || {
         if namespaces.makes_user() {
             child.write_id_maps(&plan)?;
         }
@@ -172,18 +208,6 @@ fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
             None => Ok(()),
         }
     })
-}
-
-/// Raises the limit of descriptors, and closes all that this process was not told of.
-pub fn prepare_descriptors(control: &mut Control, preserve: u32) -> Result<(), LaunchError> {
-    let failed = |call| move |errno| LaunchError::Call { call, errno };
-    fds::raise_limit().map_err(failed("setrlimit"))?;
-    fds::check_preserved(preserve).map_err(|(index, errno)| LaunchError::PreservedFd {
-        index,
-        count: preserve,
-        errno,
-    })?;
-    control.make_private(preserve).map_err(failed("dup"))
 }
 
 /// What is opened on the host, with the launcher's rights; private descriptors.
@@ -227,41 +251,36 @@ pub fn socket_pair() -> Result<(UnixStream, UnixStream), LaunchError> {
     Ok((ours, private(theirs.into())?.into()))
 }
 
-fn private(fd: OwnedFd) -> Result<OwnedFd, LaunchError> {
+pub fn private(fd: OwnedFd) -> Result<OwnedFd, LaunchError> {
     fds::make_private(fd).map_err(|errno| LaunchError::Call { call: "dup", errno })
 }
 
 /// Does to the new process what only the host may, tells the caller of it and lets it go on.
 ///
 /// `groups`: it is still to be added to that of version 2.
-pub fn finish(
+pub fn release(
     control: &mut Control,
-    pid: libc::pid_t,
-    mut stream: UnixStream,
-    foreground: bool,
+    mut made: Made,
     groups: Option<Groups>,
     settle: impl FnOnce() -> Result<(), LaunchError>,
 ) -> Result<Made, LaunchError> {
-    let release = || {
+    let pid = made.pid;
+    let tell = || {
         settle()?;
         if let Some(mut groups) = groups {
             groups.add_to_unified(pid)?;
         }
         Ok(control.send(&Event::Pid { pid })?)
     };
-    if let Err(error) = release() {
+    if let Err(error) = tell() {
         // SAFETY: the child has not been waited for, so the pid is still its own.
         unsafe { libc::kill(pid, libc::SIGKILL) };
         let _ = wait(pid);
         return Err(error);
     }
     // Should the process be dead, reading from it tells so.
-    let _ = stream.write_all(b"g");
-    Ok(Made {
-        pid,
-        stream,
-        foreground,
-    })
+    let _ = made.stream.write_all(b"g");
+    Ok(made)
 }
 
 /// The init's files in the /proc that the launcher was started with.

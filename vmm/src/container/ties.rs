@@ -2,14 +2,18 @@
 //! ready to run.
 
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use super::cgroup::Groups;
 use super::failure::{step, InitError, SetupError};
+use super::procfs::Procfs;
+use super::rooted::Root;
 use super::signals;
+use super::terminal::{Setup, Terminal};
 use crate::control::{Control, ControlError, Event};
 use crate::exit::{end_as, ExitStatus};
-use crate::plan::Pause;
+use crate::plan::{Pause, Process};
 
 /// What the process tells its launcher when it has told the caller.
 pub const READY: u8 = b'R';
@@ -19,13 +23,20 @@ pub struct Ties<'a> {
     control: &'a mut Control,
     /// Both tell each other one letter at a time. `None`: it has been told all.
     launcher: Option<UnixStream>,
+    /// Where the other side of the terminal goes, and how it is to be.
+    console: Option<(OwnedFd, Setup)>,
 }
 
 impl<'a> Ties<'a> {
-    pub fn new(control: &'a mut Control, launcher: UnixStream) -> Ties<'a> {
+    pub fn new(
+        control: &'a mut Control,
+        launcher: UnixStream,
+        console: Option<(OwnedFd, Setup)>,
+    ) -> Ties<'a> {
         Ties {
             control,
             launcher: Some(launcher),
+            console,
         }
     }
 
@@ -49,6 +60,20 @@ impl<'a> Ties<'a> {
     /// Tells the caller of a pause and waits for its word.
     pub fn pause(&mut self, at: Pause) -> Result<(), ControlError> {
         self.control.pause(at)
+    }
+
+    /// Makes the process's terminal, if it has one, and sends its other side away.
+    pub fn open_terminal(
+        &mut self,
+        root: &Root,
+        procfs: &Procfs,
+        process: &Process,
+    ) -> Result<Option<Terminal>, SetupError> {
+        let console = self.console.take();
+        let terminal = console
+            .map(|(socket, setup)| Terminal::open(root, procfs, setup, process.uid, socket))
+            .transpose()?;
+        Ok(terminal)
     }
 
     /// From here on the process outlives the launcher, and neither it nor the caller is spoken to.

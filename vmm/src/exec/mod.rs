@@ -26,7 +26,7 @@ use crate::container::executable::Executable;
 use crate::container::fds;
 use crate::container::procfs::Procfs;
 use crate::errno::{self, check_fd};
-use crate::machine::Factory;
+use crate::machine::{Factory, Known};
 use state::State;
 
 /// The first argument of the monitor that is executed anew; the second is a descriptor's number.
@@ -36,12 +36,13 @@ fn host(errno: errno::Errno) -> Errno {
     Errno(errno.0)
 }
 
-/// Does what the guest asks for; comes back with an error, with which nothing has changed, or, when
+/// `known` is told whether the guest is to be believed. Does what the guest asks for; comes back with an error, with which nothing has changed, or, when
 /// it was only to be said whether it could be done, with none.
 pub fn execute(
     request: Request,
     service: &Service,
     factory: &Factory,
+    known: impl FnOnce(bool) -> Known,
     verbose: bool,
 ) -> Result<(), Errno> {
     let procfs = Procfs::from(fds::copy_private(service.proc_root()).map_err(host)?);
@@ -69,6 +70,7 @@ pub fn execute(
     ];
     let missing = factory.missing();
     let [kvm, kernel, monitor, proc, program] = kept.map(|fd| fd.as_raw_fd());
+    let ids = set_ids::possible(ids, &name, verbose);
     let state = State {
         kvm,
         kernel,
@@ -79,13 +81,13 @@ pub fn execute(
         program_bytes: executable.bytes,
         private_floor: fds::private_floor(),
         memory_limit: factory.memory_limit(),
-        vdso: factory.vdso(),
+        known: known(ids == set_ids::Ids::default()),
         dumpable: is_dumpable(),
         verbose,
         rlimits: request.rlimits,
         inherited: request.inherited.into(),
         filters: filters.to_words(0),
-        ids: set_ids::possible(ids, &name, verbose),
+        ids,
         argc: executable.arguments.len(),
     };
     let mut strings = vec![name, executable.path];

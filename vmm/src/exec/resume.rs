@@ -70,7 +70,7 @@ fn start(state: RawFd) -> Result<ExitStatus, ResumeError> {
         taken_over(state.monitor)?,
         state.missing.map(taken_over).transpose()?,
         state.memory_limit,
-        state.vdso,
+        state.known,
     )?;
     let procfs = Procfs::from(taken_over(state.proc)?);
     let mut strings = strings.into_iter();

@@ -7,6 +7,7 @@ use pinion_abi::boot;
 use serde::{Deserialize, Serialize};
 
 use super::set_ids::Ids;
+use crate::machine::Known;
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct State {
@@ -22,8 +23,7 @@ pub struct State {
     pub program_bytes: u64,
     pub private_floor: RawFd,
     pub memory_limit: u64,
-    /// Bytes of the host's vvar and vdso pages, and where the vDSO's image begins in them.
-    pub vdso: Option<(u64, u64)>,
+    pub known: Known,
     pub dumpable: bool,
     pub verbose: bool,
     pub rlimits: [[u64; 2]; 16],

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use pinion_abi::Errno;
 
 use super::server::Server;
-use super::Runner;
+use super::{Known, Runner};
 use crate::calls::GuestMemory;
 use crate::container::fds;
 use crate::errno::{self, check_fd};
@@ -19,15 +19,16 @@ impl Runner {
     pub(super) fn exec(&self, slot: usize, address: u64, bytes: u64) {
         let server = &self.server;
         let result = read(server, address, bytes).and_then(|request| {
-            if !server.service.may_make(&EXECUTE) {
+            if !server.service().may_make(&EXECUTE) {
                 return Err(Errno::EPERM);
             }
             // The new program has the guest's credentials.
-            server.service.prepare_fork()?;
+            server.service().prepare_fork()?;
             exec::execute(
                 request,
-                &server.service,
+                server.service(),
                 &self.factory,
+                |believed| Known::of(&self.factory, server, believed),
                 server.machinery.verbose,
             )
         });

@@ -13,13 +13,15 @@ use crate::exit::{end_as, ExitStatus};
 use crate::kvm::abi::{kvm_regs, kvm_sregs};
 use crate::kvm::KvmError;
 
+/// clone(2), fork(2), vfork(2), clone3(2).
+pub(super) const FORK: [u32; 4] = [56, 57, 58, 435];
+
 impl Runner {
     /// Answers the slot: in the parent with the child's pid, in the child with 0.
     pub(super) fn fork(&mut self, slot: usize) -> Result<(), KvmError> {
         self.vcpu.settle()?;
         let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
-        // clone(2), fork(2), vfork(2), clone3(2).
-        let forked = match self.server.service.may_make(&[56, 57, 58, 435]) {
+        let forked = match self.server.service().may_make(&FORK) {
             true => self.server.fork(),
             false => Err(Errno::EPERM),
         };
@@ -60,7 +62,7 @@ impl Runner {
     }
 
     /// Tells the kernel who it is.
-    fn name(&self) {
+    pub(super) fn name(&self) {
         let at = self.server.memory.boot_pages();
         let info = at
             .wrapping_add(physical::BOOT_INFO as usize)

@@ -6,6 +6,7 @@ mod futex;
 mod helper;
 mod image;
 mod kick;
+mod known;
 mod memory;
 mod report;
 mod requests;
@@ -20,9 +21,11 @@ mod ticker;
 mod timeline;
 mod timers;
 mod vdso;
+mod vfork;
 mod workers;
 
 use std::cell::OnceCell;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -34,13 +37,14 @@ use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
-use pinion_abi::ports;
+use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
 use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
 use image::{Image, ImageError};
+pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
@@ -78,6 +82,7 @@ pub struct Factory {
     /// Found out when the first machine wants to know.
     processor: OnceCell<tables::Processor>,
     vdso: OnceCell<Option<vdso::Pages>>,
+    known: Known,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
@@ -125,10 +130,11 @@ impl Factory {
             memory_limit: memory_limit.unwrap_or_else(host_memory),
             processor: OnceCell::new(),
             vdso: OnceCell::new(),
+            known: Known::default(),
         }))
     }
 
-    /// As one that another monitor had before it executed this one: `vdso` is [`Factory::vdso`] there.
+    /// As one that another monitor had before it executed this one.
     pub fn again(
         kvm: OwnedFd,
         keep: Keep,
@@ -136,16 +142,18 @@ impl Factory {
         monitor: OwnedFd,
         missing: Option<OwnedFd>,
         memory_limit: u64,
-        vdso: Option<(u64, u64)>,
+        known: Known,
     ) -> Result<Rc<Factory>, MachineError> {
+        let processor = known.processor();
         Ok(Rc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
             missing,
             memory_limit,
-            processor: OnceCell::new(),
-            vdso: OnceCell::from(vdso.and_then(|(bytes, image)| vdso::again(bytes, image))),
+            processor: processor.map_or_else(OnceCell::new, OnceCell::from),
+            vdso: OnceCell::from(known.vdso()),
+            known,
         }))
     }
 
@@ -167,13 +175,6 @@ impl Factory {
 
     pub fn memory_limit(&self) -> u64 {
         self.memory_limit
-    }
-
-    /// The vDSO's pages, by what another process of this host finds them again: their bytes, and
-    /// where the image begins.
-    pub fn vdso(&self) -> Option<(u64, u64)> {
-        let pages = self.vdso.get().copied().flatten();
-        pages.map(|pages| (pages.bytes, pages.image))
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -300,6 +301,7 @@ impl Machine {
         info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
         info.verbose = u32::from(guest.verbose);
         info.process = process_info(guest);
+        self.factory.known.tell(info);
         info.strings = StringsInfo {
             bytes: strings.len() as u64,
             argc: guest.arguments.len() as u32,
@@ -333,13 +335,13 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             secure: u32::from(
                 libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid(),
             ),
-            no_new_privileges: u32::from(libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1),
             executable_bytes: guest.executable_bytes,
             random,
             hwcap: libc::getauxval(libc::AT_HWCAP),
             hwcap2: libc::getauxval(libc::AT_HWCAP2),
             rlimits: guest.rlimits,
             inherited: guest.inherited,
+            ..ProcessInfo::default()
         }
     }
 }
@@ -386,6 +388,7 @@ impl Loaded {
             server,
             image: self.image,
             last: Instant::now(),
+            child: vfork::Child::default(),
         }
         .run()?)
     }
@@ -401,10 +404,15 @@ struct Runner {
     image: Image,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
+    child: vfork::Child,
 }
 
 impl Runner {
     fn run(mut self) -> Result<ExitStatus, KvmError> {
+        match self.run_on()? {}
+    }
+
+    fn run_on(&mut self) -> Result<Infallible, KvmError> {
         loop {
             let exit = self.vcpu.run()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
@@ -434,8 +442,12 @@ impl Runner {
     }
 
     fn serve(&mut self) -> Result<(), KvmError> {
+        if self.child.active() {
+            return self.serve_child();
+        }
         let direct = match self.server.serve_direct() {
             Direct::Fork(slot) => return self.fork(slot),
+            Direct::Vfork(slot) => return self.vfork(slot),
             Direct::Exec(slot, address, bytes) => {
                 self.exec(slot, address, bytes);
                 return Ok(());
@@ -458,6 +470,27 @@ impl Runner {
             return self.general_protection();
         }
         std::thread::yield_now();
+        Ok(())
+    }
+
+    /// A child of vfork(2) serves what its vCPU names, and nothing that others have pushed.
+    fn serve_child(&mut self) -> Result<(), KvmError> {
+        self.child.serving(self.server.direct());
+        match self.server.serve_direct() {
+            Direct::Fork(slot) | Direct::Vfork(slot) => {
+                self.server.answer(slot, Errno::ENOSYS.as_result());
+            }
+            Direct::Exec(slot, address, bytes) => self.exec(slot, address, bytes),
+            Direct::Served => {}
+            Direct::None => {
+                let rip = self.vcpu.regs()?.rip;
+                let own = self.image.header.out_start..=self.image.header.out_end;
+                if !own.contains(&rip) {
+                    return self.general_protection();
+                }
+            }
+        }
+        self.child.serving(None);
         Ok(())
     }
 

@@ -14,10 +14,10 @@ use pinion_abi::seccomp::Filters;
 use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
-use super::server::Server;
+use super::server::{self, Server};
 use super::timeline::Timeline;
-use super::{report, search, signals, timers, workers};
-use crate::calls::{Answer, SlotData};
+use super::{futex, report, search, signals, timers, workers};
+use crate::calls::{Answer, GuestMemory, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
 
@@ -76,6 +76,8 @@ impl Server {
             DISPOSITION => signals::set_disposition(a, b),
             // A mask is a thread's, and signals are for the vCPU's.
             BLOCK if !may_block => return Answer::WouldBlock,
+            // Its signals wait until it executes a program.
+            BLOCK if server::is_child() => Ok(0),
             BLOCK => {
                 self.machinery.blocked.store(a, Ordering::Relaxed);
                 signals::block(a)
@@ -86,6 +88,11 @@ impl Server {
                 self.idle(a, b);
                 Ok(0)
             }
+            FUTEX_WAIT if !may_block => return Answer::WouldBlock,
+            FUTEX_WAIT => self
+                .word(a)
+                .and_then(|word| futex::wait_shared(word, b, c, d)),
+            FUTEX_WAKE => self.word(a).and_then(|word| futex::wake_shared(word, b, c)),
             CANCEL => {
                 workers::cancel(self, a as usize);
                 Ok(0)
@@ -102,7 +109,7 @@ impl Server {
             PAUSE if !may_block => return Answer::WouldBlock,
             PAUSE => signals::pause(),
             SET_NOFILE => {
-                self.service.set_nofile(a, b);
+                self.service().set_nofile(a, b);
                 Ok(0)
             }
             SECCOMP => self.judge_by(a, b),
@@ -121,7 +128,7 @@ impl Server {
             bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
         });
         let words: Vec<u64> = words.collect();
-        self.service.judge_by(Filters::from_words(&words)?)?;
+        self.service().judge_by(Filters::from_words(&words)?)?;
         Ok(0)
     }
 
@@ -130,6 +137,15 @@ impl Server {
             Ok(Some(bytes)) => Ok(bytes as i64),
             Ok(None) | Err(_) => Err(Errno::ENOMEM),
         }
+    }
+
+    /// A word of the guest's memory that other processes may have, too.
+    fn word(&self, address: u64) -> Result<*mut u32, Errno> {
+        let word = self.memory.host(address, 4).ok_or(Errno::EFAULT)?;
+        if address % 4 != 0 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(word.cast())
     }
 
     fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {
@@ -151,19 +167,24 @@ impl Server {
     }
 
     fn map_file(&self, fd: u64, offset: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
-        let fd = self.file(fd, flags)?.as_raw_fd();
+        let anonymous = flags & MAP_FILE_ANONYMOUS != 0;
+        let (fd, offset) = match anonymous {
+            true => (-1, 0),
+            false => (self.file(fd, flags)?.as_raw_fd(), offset),
+        };
         let shared = flags & MAP_FILE_SHARED != 0 && flags & MAP_FILE_EXECUTABLE == 0;
         let (kind, protection) = match (shared, flags & MAP_FILE_WRITE != 0) {
             (false, _) => (libc::MAP_PRIVATE, libc::PROT_READ | libc::PROT_WRITE),
             (true, false) => (libc::MAP_SHARED, libc::PROT_READ),
             (true, true) => (libc::MAP_SHARED, libc::PROT_READ | libc::PROT_WRITE),
         };
+        let kind = kind | if anonymous { libc::MAP_ANONYMOUS } else { 0 };
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
         // The guest may see the file, as it holds a descriptor of it.
         let pages = self
             .memory
             .map(address, bytes, protection, kind, fd, offset)?;
-        if bytes <= POPULATED_FILE {
+        if bytes <= POPULATED_FILE && !anonymous {
             // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
             unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
         }
@@ -213,7 +234,7 @@ impl Server {
             return Ok(self.machinery.executable.as_fd());
         }
         let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
-        if !self.service.owns(fd) {
+        if !self.service().owns(fd) {
             return Err(Errno::EBADF);
         }
         // SAFETY: the guest's descriptors are for it to close; what the number means in the call

@@ -1,5 +1,6 @@
 //! The monitor's side of the channel: takes requests, has them done, writes answers.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,7 @@ use crate::calls::{Answer, Service, SlotData};
 /// Serves one channel. The vCPU's thread and a helper share it.
 pub struct Server {
     pub memory: Memory,
-    pub service: Service,
+    service: Service,
     pub machinery: Machinery,
     /// Requests taken from the ring so far: the guest cannot write it.
     taken: AtomicU32,
@@ -46,8 +47,32 @@ pub enum Direct {
     Served,
     /// To fork(2); the answer goes to this slot.
     Fork(usize),
+    /// To vfork(2); likewise.
+    Vfork(usize),
     /// To execve(2): the slot, and where in the guest's memory the request is.
     Exec(usize, u64, u64),
+}
+
+thread_local! {
+    /// What serves this thread's requests in the server's place.
+    static CHILD: Cell<*const Service> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Requests that this thread serves meanwhile are `service`'s.
+pub(super) fn serve_by<T>(service: &Service, act: impl FnOnce() -> T) -> T {
+    CHILD.set(service);
+    let result = act();
+    CHILD.set(std::ptr::null());
+    result
+}
+
+/// Whether this thread is that of a child of vfork(2).
+pub(super) fn is_child() -> bool {
+    !CHILD.get().is_null()
+}
+
+fn named(direct: u32) -> Option<usize> {
+    (direct != 0).then(|| ((direct & !APART).wrapping_sub(1)) as usize % SLOTS)
 }
 
 impl Server {
@@ -89,6 +114,26 @@ impl Server {
             .wrapping_add(HEADER_BYTES as usize + index % SLOTS * SLOT_BYTES);
         // SAFETY: as for the header; the slot's data are only copied.
         unsafe { (&*at.cast::<Slot>(), SlotData::new(at, SLOT_BYTES)) }
+    }
+
+    /// Who serves the guest's calls: for a child of vfork(2) its own.
+    pub(super) fn service(&self) -> &Service {
+        let child = CHILD.get();
+        if child.is_null() {
+            return &self.service;
+        }
+        // SAFETY: `serve_by` keeps it for as long as it is set.
+        unsafe { &*child }
+    }
+
+    /// The slot that the vCPU named before it left.
+    pub(super) fn direct(&self) -> Option<usize> {
+        named(self.header().direct.load(Ordering::Acquire))
+    }
+
+    /// The same, once.
+    pub(super) fn take_direct(&self) -> Option<usize> {
+        named(self.header().direct.swap(0, Ordering::Acquire))
     }
 
     /// Takes the next request from the ring.
@@ -144,12 +189,16 @@ impl Server {
             let slot = self.slot(index).0;
             match slot.number.load(Ordering::Relaxed) {
                 machine::FORK => return Direct::Fork(index),
+                machine::VFORK => return Direct::Vfork(index),
                 machine::EXEC => {
                     let argument = |at: usize| slot.args[at].load(Ordering::Relaxed);
                     return Direct::Exec(index, argument(0), argument(1));
                 }
                 _ => self.serve(index, true),
             };
+        } else if is_child() {
+            // It has no workers.
+            self.serve(index, true);
         } else if !self.serve(index, false) {
             self.slot(index)
                 .0
@@ -205,7 +254,7 @@ impl Server {
     /// fork(2), with no lock held by another thread. In the child this is the only thread, and
     /// nothing is under way.
     pub(super) fn fork(&self) -> Result<libc::pid_t, Errno> {
-        self.service.prepare_fork()?;
+        self.service().prepare_fork()?;
         let mut workers = self.workers.hold();
         let vm = self.machinery.vm();
         let mut vcpu = self.vcpu();
@@ -248,7 +297,8 @@ impl Server {
         let answer = if request.number >= machine::GROW {
             self.machine(&data, &request, may_block)
         } else {
-            self.service.serve(&self.memory, &data, request, may_block)
+            self.service()
+                .serve(&self.memory, &data, request, may_block)
         };
         let state = match answer {
             Answer::Result(value) => {

@@ -96,6 +96,52 @@ pub struct Processor {
     has_xsave: bool,
 }
 
+impl Processor {
+    /// What [`Processor::again`] makes it of.
+    pub fn entries(&self) -> (Vec<[u32; 7]>, bool) {
+        let entries = self.cpuid.entries.iter().take(self.cpuid.nent as usize);
+        let entries = entries.map(|entry| {
+            let kvm_cpuid_entry2 {
+                function,
+                index,
+                flags,
+                eax,
+                ebx,
+                ecx,
+                edx,
+                ..
+            } = *entry;
+            [function, index, flags, eax, ebx, ecx, edx]
+        });
+        (entries.collect(), self.has_xsave)
+    }
+
+    pub fn again(entries: &[[u32; 7]], has_xsave: bool) -> Option<Processor> {
+        let mut all = [kvm_cpuid_entry2::default(); CPUID_ENTRIES];
+        for (to, from) in all.get_mut(..entries.len())?.iter_mut().zip(entries) {
+            let [function, index, flags, eax, ebx, ecx, edx] = *from;
+            *to = kvm_cpuid_entry2 {
+                function,
+                index,
+                flags,
+                eax,
+                ebx,
+                ecx,
+                edx,
+                ..kvm_cpuid_entry2::default()
+            };
+        }
+        Some(Processor {
+            cpuid: Box::new(kvm_cpuid2 {
+                nent: entries.len() as u32,
+                padding: 0,
+                entries: all,
+            }),
+            has_xsave,
+        })
+    }
+}
+
 /// All that the host's has, but for virtual machines.
 pub fn processor(kvm: &Kvm) -> Result<Processor, KvmError> {
     let mut cpuid = kvm.supported_cpuid()?;

@@ -9,18 +9,36 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x5401 => Arg::Out(36),                   // TCGETS
         0x5402..=0x5404 => Arg::In(36),           // TCSETS, TCSETSW, TCSETSF
         0x5409..=0x540b => Arg::Int,              // TCSBRK, TCXONC, TCFLSH
+        0x540c..=0x540e | 0x5422 => Arg::Int,     // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY
         0x540f | 0x5429 => Arg::Out(4),           // TIOCGPGRP, TIOCGSID
         0x5410 => Arg::In(4),                     // TIOCSPGRP
         0x5411 | 0x541b => Arg::Out(4),           // TIOCOUTQ, FIONREAD
         0x5413 => Arg::Out(8),                    // TIOCGWINSZ
         0x5414 => Arg::In(8),                     // TIOCSWINSZ
-        0x5421 => Arg::In(4),                     // FIONBIO
+        0x5420 | 0x5421 => Arg::In(4),            // TIOCPKT, FIONBIO
+        0x5441 => Arg::Int,                       // TIOCGPTPEER
         0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
+        0x8004_5430 | 0x8004_5439 => Arg::Out(4), // TIOCGPTN, TIOCGPTLCK
+        0x4004_5431 => Arg::In(4),                // TIOCSPTLCK
+        0x8004_5440 => Arg::Out(4),               // TIOCGEXCL
         0x802c_542a => Arg::Out(44),              // TCGETS2
         0x402c_542b..=0x402c_542d => Arg::In(44), // TCSETS2, TCSETSW2, TCSETSF2
+        0x8901 | 0x8902 => Arg::In(4),            // FIOSETOWN, SIOCSPGRP
+        0x8903..=0x8905 => Arg::Out(4),           // FIOGETOWN, SIOCGPGRP, SIOCATMARK
+        0x8906 | 0x8907 => Arg::Out(16),          // SIOCGSTAMP, SIOCGSTAMPNS
+        SIOCGIFCONF => Arg::Interfaces,
+        // struct ifreq, but for those with an address in it (netdevice(7)): SIOCGIFNAME, SIOCGIFFLAGS to
+        // SIOCSIFNETMASK, SIOCGIFMETRIC to SIOCSIFHWADDR, SIOCGIFHWADDR to SIOCSIFPFLAGS, SIOCGIFTXQLEN,
+        // SIOCSIFTXQLEN, SIOCGIFMAP.
+        0x8910 | 0x8913..=0x891e | 0x8921..=0x8924 => Arg::InOut(40),
+        0x8927 | 0x8931..=0x8935 | 0x8942 | 0x8943 | 0x8970 => Arg::InOut(40),
+        0x8953..=0x8955 => Arg::InOut(68), // SIOCDARP, SIOCGARP, SIOCSARP
         _ => return None,
     })
 }
+
+/// ioctl(2)'s command that lists network interfaces (netdevice(7)).
+pub const SIOCGIFCONF: u32 = 0x8912;
 
 /// What fcntl(2)'s third argument is; `None`: EINVAL.
 pub fn fcntl(command: u32) -> Option<Arg> {

@@ -37,7 +37,7 @@ requests! {
     /// The memory of these pages goes back to the host; they read as zero.
     1026 DISCARD (address, bytes)
     /// Map a file over these guest-physical pages. Flags: `MAP_FILE_SHARED`, `MAP_FILE_WRITE`,
-    /// `MAP_FILE_EXECUTABLE`.
+    /// `MAP_FILE_EXECUTABLE`, `MAP_FILE_ANONYMOUS`.
     1027 MAP_FILE (fd, offset, address, bytes, flags)
     /// The process ends with exit_group(code). Not answered.
     1028 EXIT (code)
@@ -91,9 +91,19 @@ requests! {
     /// execveat(2): the guest-physical `bytes` at `address` hold an `ExecInfo`, then its strings. Answered
     /// only when it fails; made by the vCPU's own thread only.
     1050 EXEC (address, bytes)
+    /// vfork(2): a child process uses the same memory and the same vCPU, whose thread waits until the
+    /// child has executed a program or ended, which the channel's `child_ended` says. 0 in the child,
+    /// whose boot information has its pid. Until then no request goes by the ring, or apart; made by
+    /// the vCPU's own thread only.
+    1051 VFORK ()
+    /// futex(2), FUTEX_WAIT_BITSET, of a word that other processes share, until the monotonic clock
+    /// reaches the deadline (nanoseconds; 0: none).
+    1052 FUTEX_WAIT (address, value, bits, deadline)
+    /// futex(2), FUTEX_WAKE_BITSET, likewise.
+    1053 FUTEX_WAKE (address, count, bits)
     /// The monitor judges every call from now on, by the filters that the process began with and by
     /// those that stand in these guest-physical `words` at `address`, which all threads have.
-    1051 SECCOMP (address, words)
+    1054 SECCOMP (address, words)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
@@ -107,6 +117,9 @@ pub const DISPOSITION_HANDLE: u64 = 2;
 pub const MAP_FILE_SHARED: u64 = 1;
 /// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it.
 pub const MAP_FILE_WRITE: u64 = 2;
+/// `fd` and `offset` are ignored: new memory, which children of fork(2) share if it is
+/// [`MAP_FILE_SHARED`].
+pub const MAP_FILE_ANONYMOUS: u64 = 8;
 /// `fd` is ignored: the program's own file, which the kernel has no descriptor of.
 pub const MAP_FILE_EXECUTABLE: u64 = 4;
 

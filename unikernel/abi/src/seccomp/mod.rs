@@ -187,6 +187,12 @@ impl Gate {
         }
     }
 
+    pub fn copy(&self) -> Gate {
+        Gate(core::array::from_fn(|word| {
+            AtomicU64::new(self.0[word].load(Ordering::Relaxed))
+        }))
+    }
+
     #[cold]
     fn is_open(&self) -> bool {
         self.0.iter().all(|word| word.load(Ordering::Relaxed) == !0)

@@ -10,7 +10,8 @@ use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use super::{
-    Clone, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_VM,
+    shared, Clone, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS,
+    CLONE_VM,
 };
 use crate::arch::switch::Extended;
 use crate::arch::{self, Frame};
@@ -18,7 +19,6 @@ use crate::boot;
 use crate::channel;
 use crate::mm::user;
 use crate::signals;
-use crate::syscalls::process;
 use crate::threads::{current, futex, scheduler};
 
 const SIGCHLD: u64 = 17;
@@ -43,20 +43,29 @@ pub fn fork(frame: &mut Frame) -> Result<u64, Errno> {
     )
 }
 
-/// As [`fork`]: the child has memory of its own, which POSIX allows, and the parent does not wait.
 pub fn vfork(frame: &mut Frame) -> Result<u64, Errno> {
-    fork(frame)
+    process(
+        frame,
+        &Clone {
+            flags: CLONE_VM | CLONE_VFORK,
+            signal: SIGCHLD,
+            ..Clone::default()
+        },
+    )
 }
 
 /// clone(2) of a process.
 pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
-    // Memory shared with the parent is refused, but for the time until exec: there a copy serves.
+    // A child that shares memory, but not the time, would need a second machine over it.
     let shares = clone.flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM;
-    if shares || clone.flags & !SUPPORTED != 0 || clone.signal != SIGCHLD {
+    if shares || shared::active() || clone.flags & !SUPPORTED != 0 || clone.signal != SIGCHLD {
         return Err(Errno::ENOSYS);
     }
     if clone.flags & CLONE_SETTLS != 0 && clone.tls >= USER_END {
         return Err(Errno::EPERM);
+    }
+    if clone.flags & CLONE_VM != 0 {
+        return shared::share(frame, clone);
     }
     // The child's vCPU is a new one.
     let extended = Extended::current();
@@ -81,7 +90,6 @@ fn become_child(frame: &mut Frame, clone: &Clone) {
     scheduler::keep_current(id);
     futex::forget_waiters();
     signals::forget_pending();
-    process::forget_death_signal();
     let thread = current();
     thread.robust_list.store(0, Ordering::Relaxed);
     let cleared = if clone.flags & CLONE_CHILD_CLEARTID != 0 {

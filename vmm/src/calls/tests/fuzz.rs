@@ -73,6 +73,9 @@ const PATHS: &[&str] = &[
     "/proc/self/ns/net",
     "/proc/self/cmdline",
     "/dev/stdin",
+    "/a/s",
+    "/proc/self/cwd/s",
+    "\0abstract",
 ];
 const EDGES: &[u64] = &[
     0,
@@ -180,6 +183,62 @@ impl Fuzzer<'_> {
         segments(self.put(&list) as u32, count as u32)
     }
 
+    fn address(&mut self) -> u64 {
+        let path = self.random.pick(PATHS);
+        let family = [1u16, 1, 2, 10, 16, 17][self.random.below(6) as usize];
+        let mut bytes = family.to_ne_bytes().to_vec();
+        match family {
+            1 => bytes.extend_from_slice(path.as_bytes()),
+            _ => bytes.extend_from_slice(&[0, 9, 127, 0, 0, 1]),
+        }
+        bytes.resize(128, 0);
+        self.put(&bytes)
+    }
+
+    /// A value behind its length.
+    fn sized(&mut self) -> u64 {
+        let length = match self.random.one_in(4) {
+            true => self.number() as u32,
+            false => self.random.below(64) as u32,
+        };
+        let bytes = [&length.to_ne_bytes()[..], &[0; 4], &[1; 600]].concat();
+        self.put(&bytes)
+    }
+
+    /// A message whose ancillary data name descriptors.
+    fn header(&mut self) -> u64 {
+        let name = self.address();
+        let descriptors = self.random.below(9);
+        let length = match self.random.one_in(6) {
+            true => self.number(),
+            false => 16 + 4 * descriptors,
+        };
+        let mut control = length.to_ne_bytes().to_vec();
+        let kind = [1u64, 1, 2, 4][self.random.below(4) as usize];
+        control.extend_from_slice(&(kind << 32 | 1).to_ne_bytes());
+        for _ in 0..descriptors {
+            control.extend_from_slice(&(self.random.below(30) as u32).to_ne_bytes());
+        }
+        control.resize(64, 0);
+        let control = self.put(&control);
+        let data = self.segments();
+        let mut words = [
+            name,
+            self.random.below(40),
+            control,
+            self.random.below(80),
+            data & 0xffff_ffff,
+            data >> 32,
+            0,
+            0,
+        ];
+        if self.random.one_in(6) {
+            words[self.random.below(8) as usize] = self.number();
+        }
+        let bytes = words.map(|word| (word as u32).to_ne_bytes()).concat();
+        self.put(&bytes)
+    }
+
     /// An argument that is right in kind, mostly.
     fn argument(&mut self, kind: Arg, args: &[u64; 6]) -> u64 {
         if self.random.one_in(12) {
@@ -198,6 +257,11 @@ impl Fuzzer<'_> {
                 self.bytes(600)
             }
             Arg::FileHandle => self.bytes(136),
+            Arg::Family => *self.random.pick(&[1, 2, 10, 16, 17, 38, 40, 21, 44]),
+            Arg::Address(_) => self.address(),
+            Arg::AddressOut(_) => self.bytes(140),
+            Arg::Option | Arg::OptionOut | Arg::Interfaces => self.sized(),
+            Arg::HeaderIn | Arg::HeaderOut => self.header(),
             Arg::Shmctl | Arg::Semctl | Arg::Msgctl => self.bytes(120),
             Arg::InOutItems(..) | Arg::OutItems(..) | Arg::InItems(..) => self.bytes(300),
             Arg::BufferIn(_) | Arg::BufferOut(_) | Arg::VectorIn(_) | Arg::VectorOut(_) => {
@@ -226,11 +290,21 @@ impl Fuzzer<'_> {
         for (index, kind) in kinds.iter().enumerate() {
             args[index] = self.argument(*kind, &args);
         }
+        if matches!(call.name, "setsockopt" | "getsockopt") {
+            args[1] = *self.random.pick(&[0, 1, 6, 17, 41, 58, 255, 263, 270, 282]);
+            args[2] = self.random.below(84);
+            args[4] = self.random.below(200);
+        }
+        if call.name == "socket" || call.name == "socketpair" {
+            args[1] = 1 + self.random.below(5);
+            args[2] = self.random.below(3);
+        }
         if matches!(call.name, "fcntl" | "ioctl") {
             args[1] = match call.name {
                 "fcntl" => *self
                     .random
                     .pick(&[0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1033]),
+                _ if self.random.one_in(2) => 0x8900 + self.random.below(0x60),
                 _ => 0x5400 + self.random.below(0x60),
             };
             args[2] = self.argument(kinds[2], &args);
@@ -318,7 +392,11 @@ fn batch(seed: u64) -> (u64, u64) {
         let open = |fd: &i32| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0;
         if count % 256 == 0 {
             let own = (FLOOR..900).filter(open).count();
-            assert_eq!(own, 3, "descriptors of the monitor, after {request:x?}");
+            // The list of mounts is open from when it is first asked for.
+            assert!(
+                (2..=3).contains(&own),
+                "{own} descriptors, after {request:x?}"
+            );
         }
     }
     (count, done)

@@ -9,3 +9,4 @@ pub(crate) mod guest;
 mod identity;
 mod linux;
 mod procfs;
+mod sockets;

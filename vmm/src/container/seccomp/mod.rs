@@ -148,7 +148,7 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
         libc::SYS_ioctl,
         1,
         Condition::Ioctl,
-        "KVM, and terminals for the guest",
+        "KVM, and terminals and sockets for the guest",
     ),
     (
         libc::SYS_clone,
@@ -255,14 +255,14 @@ enum Condition {
     /// None of these bits is set.
     WithoutBits(u32),
     OneOf(&'static [u32]),
-    /// A request of KVM or of terminals, but for those that reach beyond the caller's terminal.
+    /// A request of KVM, of terminals or of sockets, but for those that reach beyond the caller's terminal.
     Ioctl,
 }
 
 /// Requests that inject input (TIOCSTI, TIOCLINUX) or take the console's output (TIOCCONS).
 const IOCTL_REFUSED: [u32; 3] = [0x5412, 0x541c, 0x541d];
-/// The letters of KVM's and of terminals' requests, in bits 8 to 15.
-const IOCTL_LETTERS: [u32; 2] = [0xae00, 0x5400];
+/// The letters of KVM's, of terminals' and of sockets' requests, in bits 8 to 15.
+const IOCTL_LETTERS: [u32; 3] = [0xae00, 0x5400, 0x8900];
 
 /// Puts all threads of this process under the filter, for good. Takes CAP_SYS_ADMIN or
 /// no_new_privs.

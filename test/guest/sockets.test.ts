@@ -1,0 +1,40 @@
+/** Sockets: unix, internet, netlink, and the messages that they carry. */
+import { beforeAll, expect, test } from 'vitest';
+import { build, expectGood, expectSame } from './programs.ts';
+
+const programs: Record<string, string> = {};
+
+beforeAll(async () => {
+  programs.unix = await build('unix');
+  programs.inet = await build('inet');
+  programs.messages = await build('messages', '-pthread');
+});
+
+test.each([
+  ['unix', 'pairs'],
+  ['unix', 'names'],
+  ['unix', 'abstracts'],
+  ['unix', 'rights'],
+  ['unix', 'limits'],
+  ['unix', 'credentials'],
+  ['inet', 'tcp'],
+  ['inet', 'asynchronous'],
+  ['inet', 'udp'],
+  ['inet', 'options'],
+  ['inet', 'filters'],
+  ['inet', 'files'],
+  ['inet', 'netlink'],
+  ['messages', 'parts'],
+  ['messages', 'large'],
+  ['messages', 'several'],
+  ['messages', 'ancillary'],
+  ['messages', 'timeouts'],
+  ['messages', 'threads'],
+  ['messages', 'blocking'],
+] as const)('%s: %s', async (program, name) => {
+  await expectGood(programs[program] ?? '', [name]);
+});
+
+test('sending to where nobody receives', async () => {
+  expect(await expectSame(programs.unix ?? '', ['broken'])).toMatchObject({ signal: 'SIGPIPE' });
+});
