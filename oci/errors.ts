@@ -77,6 +77,7 @@ const STRERROR: Readonly<Record<string, string>> = {
   EISDIR: 'is a directory',
   ENOTEMPTY: 'directory not empty',
   EBUSY: 'device or resource busy',
+  ERANGE: 'numerical result out of range',
 };
 
 /** A failed system call in the form of Go's os.PathError: `open /x: no such file or directory`. */

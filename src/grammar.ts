@@ -129,6 +129,8 @@ export const COMMAND_RULES = {
   events: {
     args: ID,
     flags: {
+      interval: { kind: 'string', value: 'duration', summary: 'between statistics (default: 5s)' },
+      stats: { kind: 'boolean', summary: 'only the statistics of this moment' },
       missing: {
         kind: 'boolean',
         summary: 'what its programs asked for that is not supported, with counts',
@@ -246,6 +248,40 @@ export const COMMAND_RULES = {
   },
   start: { args: ID, flags: HELP },
   state: { args: ID, flags: HELP },
+  update: {
+    args: ID,
+    flags: {
+      resources: {
+        kind: 'string',
+        char: 'r',
+        value: 'file',
+        summary: 'file with all the new limits as JSON, or - for standard input',
+      },
+      'blkio-weight': { kind: 'integer', value: 'n', summary: 'weight of block I/O: 10 to 1000' },
+      'cpu-period': { kind: 'string', value: 'us', summary: 'length of a period of CPU time' },
+      'cpu-quota': { kind: 'string', value: 'us', summary: 'CPU time in each period' },
+      'cpu-burst': { kind: 'string', value: 'us', summary: 'CPU time that may be saved up' },
+      'cpu-share': { kind: 'string', value: 'n', summary: 'weight of CPU time: 2 to 262144' },
+      'cpu-rt-period': { kind: 'string', value: 'us', summary: 'length of a real-time period' },
+      'cpu-rt-runtime': { kind: 'string', value: 'us', summary: 'real-time CPU time in it' },
+      'cpuset-cpus': { kind: 'string', value: 'list', summary: 'CPUs to use, such as 0-3,7' },
+      'cpuset-mems': { kind: 'string', value: 'list', summary: 'memory nodes to use' },
+      'cpu-idle': { kind: 'string', value: '0|1', summary: 'run only when nothing else would' },
+      'kernel-memory': { kind: 'string', value: 'bytes', summary: 'ignored', hidden: true },
+      'kernel-memory-tcp': { kind: 'string', value: 'bytes', summary: 'ignored', hidden: true },
+      memory: { kind: 'string', value: 'bytes', summary: 'limit of memory' },
+      'memory-reservation': { kind: 'string', value: 'bytes', summary: 'soft limit of memory' },
+      'memory-swap': {
+        kind: 'string',
+        value: 'bytes',
+        summary: 'limit of memory and swap together',
+      },
+      'pids-limit': { kind: 'integer', value: 'n', summary: 'how many processes and threads' },
+      'l3-cache-schema': { kind: 'string', summary: 'not supported', hidden: true },
+      'mem-bw-schema': { kind: 'string', summary: 'not supported', hidden: true },
+      ...HELP,
+    },
+  },
 } as const satisfies Readonly<Record<string, CommandRule>>;
 
 export type CommandName = keyof typeof COMMAND_RULES;

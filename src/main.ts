@@ -33,6 +33,7 @@ const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandC
   spec: () => import('./commands/spec.ts'),
   start: () => import('./commands/start.ts'),
   state: () => import('./commands/state.ts'),
+  update: () => import('./commands/update.ts'),
 };
 
 /** Serves one command line (without the program's name) and returns the exit status. */

@@ -23,6 +23,7 @@ import run from './commands/run.ts';
 import spec from './commands/spec.ts';
 import start from './commands/start.ts';
 import state from './commands/state.ts';
+import update from './commands/update.ts';
 import { COMMAND_RULES, type CommandName, type CommandRule } from './grammar.ts';
 import { serve } from './main.ts';
 import { oclifArgs, oclifFlags } from './oclif-definitions.ts';
@@ -45,6 +46,7 @@ const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   spec,
   start,
   state,
+  update,
 };
 
 type Texts = Pick<CommandClass<CommandName>, 'summary' | 'description' | 'examples'>;

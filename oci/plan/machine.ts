@@ -36,12 +36,13 @@ export function planVcpus(config: Config, cores: number): number {
   return Math.max(1, Math.min(...limits));
 }
 
-/** Bytes that the guest may grow to: a cap, not a reservation. */
+/**
+ * Bytes that the guest may grow to: a cap, not a reservation. The container's own limit is left to its
+ * control group, which kills at it and tells that it did.
+ */
 function memoryLimit(config: Config): number | undefined {
-  const limits = [config.linux?.resources?.memory?.limit, config.vm?.hwConfig?.memory]
-    .map((limit) => Number(limit ?? 0))
-    .filter((limit) => limit > 0 && limit <= Number.MAX_SAFE_INTEGER);
-  return limits.length === 0 ? undefined : Math.min(...limits);
+  const limit = Number(config.vm?.hwConfig?.memory ?? 0);
+  return limit > 0 && limit <= Number.MAX_SAFE_INTEGER ? limit : undefined;
 }
 
 export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {

@@ -2,8 +2,8 @@
 export type { Config } from './config.ts';
 export type { Features } from './features.ts';
 export type { Hooks } from './hooks.ts';
-export type { ThrottleDevice } from './linux/resources.ts';
-export { checkProcess, parseConfig, parseProcess } from './parse.ts';
+export type { Resources, ThrottleDevice } from './linux/resources.ts';
+export { checkProcess, parseConfig, parseProcess, parseResources } from './parse.ts';
 export type { Process } from './process.ts';
 export type { Wide } from './schema.ts';
 export type { State } from './state.ts';

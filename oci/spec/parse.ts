@@ -5,6 +5,7 @@ import { configShape, config as isConfig } from '../../build/oci/spec/validators
 import { OciError } from '../errors.ts';
 import type { Config } from './config.ts';
 import { parseDocument } from './document.ts';
+import type { Resources } from './linux/resources.ts';
 import type { Process } from './process.ts';
 import { joinPath, unknownProperties } from './shape.ts';
 import { OCI_VERSION } from './version.ts';
@@ -134,4 +135,15 @@ export function parseProcess(name: string, source: string | Uint8Array): Process
   const config = checkConfig({ ociVersion: OCI_VERSION, process }, name);
   checkProcess(config.process);
   return config.process as Process;
+}
+
+/**
+ * Reads the file of `update --resources`: `linux.resources` of config.json alone.
+ * @param name - What errors call the file.
+ * @throws OciError as parseConfig does.
+ */
+export function parseResources(name: string, source: string | Uint8Array): Resources {
+  const resources = parseDocument(name, source);
+  const config = checkConfig({ ociVersion: OCI_VERSION, linux: { resources } }, name);
+  return config.linux?.resources ?? {};
 }

@@ -1,20 +1,42 @@
-import { OciError } from '../../oci/errors.ts';
+import { events } from '../../oci/lifecycle/events.ts';
 import { missing } from '../../oci/lifecycle/missing.ts';
 import { EngineCommand } from '../command.ts';
+import { parseDuration } from '../duration.ts';
+import { UsageError } from '../usage-error.ts';
 import { write } from '../write.ts';
 
+const INTERVAL = '5s';
+
 export default class Events extends EngineCommand<'events'> {
-  static override summary = 'tell what a container asked for in vain';
-  static override examples = ['<%= config.bin %> events --missing web'];
+  static override summary = 'tell of a container: statistics, and kills for want of memory';
+  static override description =
+    'Each event is a line of JSON. The command ends with the container, with --stats after one event.';
+  static override examples = [
+    '<%= config.bin %> events web',
+    '<%= config.bin %> events --stats web',
+    '<%= config.bin %> events --missing web',
+  ];
 
   async run(): Promise<number> {
     const { id } = this.args;
-    if (this.flags.missing !== true) {
-      throw new OciError('ERR_PINION_UNSUPPORTED', 'events: only --missing is supported yet');
+    const interval = this.#interval(this.flags.interval ?? INTERVAL);
+    if (this.flags.missing) {
+      for (const data of await missing(this.context, id)) this.#tell({ type: 'missing', id, data });
+      return 0;
     }
-    for (const data of await missing(this.context, id)) {
-      write(this.context.stdio.stdout, `${JSON.stringify({ type: 'missing', id, data })}\n`);
-    }
+    const options = { once: this.flags.stats, interval };
+    await events(this.context, id, options, (event) => this.#tell(event));
     return 0;
+  }
+
+  #interval(text: string): number {
+    const interval = parseDuration(text);
+    if (interval !== undefined) return interval;
+    const message = `invalid value ${JSON.stringify(text)} for flag -interval: parse error`;
+    throw UsageError.ofFlag(message, 'events');
+  }
+
+  #tell(event: object): void {
+    write(this.context.stdio.stdout, `${JSON.stringify(event)}\n`);
   }
 }

@@ -29,6 +29,7 @@ test.each([
   ['fork', 'waiting'],
   ['fork', 'orphan'],
   ['fork', 'sharing'],
+  ['fork', 'pidfds'],
   ['fork', 'looping'],
   ['fork', 'threads'],
   ['spawn', 'memory'],

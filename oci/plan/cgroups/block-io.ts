@@ -1,9 +1,9 @@
 /** config-linux.md#block-io: weights and rates of block devices. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ThrottleDevice } from '../../spec/index.ts';
+import type { Resources, ThrottleDevice } from '../../spec/index.ts';
 import { toUint32 } from '../integers.ts';
-import type { Limit, Resources, Write, Writes } from './limits.ts';
+import type { Limit, Write, Writes } from './limits.ts';
 
 type BlockIo = NonNullable<Resources['blockIO']>;
 type Numbers = Pick<ThrottleDevice, 'major' | 'minor'>;

@@ -3,9 +3,9 @@
  * what is allowed or a list of what is denied. After runc's emulator, so that v1 and v2 agree.
  */
 import type { PlanDeviceRule } from '../../launch-plan.ts';
+import type { Resources } from '../../spec/index.ts';
 import { planError, propertyError } from '../errors.ts';
 import { toUint32 } from '../integers.ts';
-import type { Resources } from './limits.ts';
 
 type SpecRule = NonNullable<Resources['devices']>[number];
 

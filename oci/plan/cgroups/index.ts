@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupWrite, PlanCgroup } from '../../launch-plan.ts';
-import type { Config } from '../../spec/index.ts';
+import type { Config, Resources } from '../../spec/index.ts';
 import { planError, propertyError } from '../errors.ts';
 import type { PlanOptions } from '../options.ts';
 import { inheritedCpusets } from './cpuset.ts';
 import { deviceWrites, filterRules, planDeviceRules } from './devices.ts';
 import { readFile } from './files.ts';
-import { LIMITS, type Limit, type Resources } from './limits.ts';
+import { LIMITS, type Limit } from './limits.ts';
 import { ancestors, type Group, groupDirectories, isUnified } from './paths.ts';
 
 /** v2 calls two controllers by other names; the device filter and the freezer are no controllers. */
@@ -34,7 +34,7 @@ function checkFree({ directory }: Group): void {
   }
 }
 
-function limitWrites(limit: Limit, resources: Resources, groups: Group[], unified: boolean) {
+export function limitWrites(limit: Limit, resources: Resources, groups: Group[], unified: boolean) {
   const { v1, v2, property } = limit;
   const path = `linux.resources.${property}`;
   const controller = unified ? (V2_NAMES[limit.controller] ?? limit.controller) : limit.controller;
@@ -58,7 +58,7 @@ function limitWrites(limit: Limit, resources: Resources, groups: Group[], unifie
 }
 
 /** `linux.resources.unified`: files of v2, whatever they are. */
-function unifiedWrites(resources: Resources, group: Group | undefined): CgroupWrite[] {
+export function unifiedWrites(resources: Resources, group: Group | undefined): CgroupWrite[] {
   return Object.entries(resources.unified ?? {}).map(([file, value]) => {
     if (group === undefined) {
       throw planError('invalid configuration: cannot use unified on cgroup v1');

@@ -2,11 +2,9 @@
  * config-linux.md#control-groups: each limit, and what it is written to in cgroup v1
  * (cgroups(7), the kernel's admin-guide/cgroup-v1) and v2 (admin-guide/cgroup-v2).
  */
-import type { Config, Wide } from '../../spec/index.ts';
+import type { Resources, Wide } from '../../spec/index.ts';
 import { planError, propertyError } from '../errors.ts';
 import { blockIoLimits } from './block-io.ts';
-
-export type Resources = NonNullable<NonNullable<Config['linux']>['resources']>;
 
 /** A file of the group and what to write. */
 export interface Write {

@@ -69,6 +69,16 @@ test('more arguments than fit', async () => {
   expect(await container.leftovers()).toEqual([]);
 });
 
+test('a program that needs more memory than its limit is killed', async () => {
+  const container = new Container({
+    args: ['/bin/sh', '-c', 'exec /bin/busybox tail /dev/zero'],
+    edit: ({ linux }) => {
+      linux.resources = { memory: { limit: 32 << 20, swap: 32 << 20 } };
+    },
+  });
+  expect(await container.launch('run')).toMatchObject({ status: 137, stderr: '' });
+});
+
 test('a limit of pids that is too low for KVM', async () => {
   const container = new Container({
     args: ['/bin/echo', 'text'],

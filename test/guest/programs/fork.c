@@ -2,6 +2,7 @@
 #include "check.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -260,6 +261,30 @@ static void sharing(void) {
   SHOW(munmap(large, bytes));
 }
 
+/* Processes that are held by descriptors. */
+static void pidfds(void) {
+  pid_t child = fork();
+  if (child == 0)
+    for (;;) pause();
+  int fd = syscall(SYS_pidfd_open, child, 0);
+  SHOW(fd >= 0 && fcntl(fd, F_GETFD));
+  struct pollfd wait = {fd, POLLIN, 0};
+  SHOW(poll(&wait, 1, 0));
+  siginfo_t info = {0};
+  SHOW(waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG));
+  SHOW(syscall(SYS_pidfd_send_signal, fd, 0, 0, 0));
+  SHOW(syscall(SYS_pidfd_send_signal, fd, SIGTERM, 0, 0));
+  SHOW(poll(&wait, 1, 5000));
+  SHOW(waitid(P_PIDFD, fd, &info, WEXITED));
+  OK(info.si_pid == child && info.si_code == CLD_KILLED && info.si_status == SIGTERM);
+  SHOW(waitid(P_PIDFD, fd, &info, WEXITED));
+  SHOW(syscall(SYS_pidfd_send_signal, fd, SIGTERM, 0, 0));
+  SHOW(syscall(SYS_pidfd_open, child, 0));
+  SHOW(syscall(SYS_pidfd_open, -1, 0));
+  SHOW(syscall(SYS_pidfd_open, getpid(), 1 << 20));
+  SHOW(syscall(SYS_pidfd_send_signal, 0, SIGTERM, 0, 0));
+}
+
 static void looping(void) {
   int good = 0;
   for (int i = 0; i < 200; i++) {
@@ -328,5 +353,5 @@ static void threads(void) {
   OK(calls > 0);
 }
 
-TESTS({"memory", memory}, {"names", names}, {"files", files}, {"waiting", waiting}, {"orphan", orphan}, {"sharing", sharing},
+TESTS({"memory", memory}, {"names", names}, {"files", files}, {"waiting", waiting}, {"orphan", orphan}, {"sharing", sharing}, {"pidfds", pidfds},
       {"looping", looping}, {"threads", threads})

@@ -55,6 +55,8 @@ pub mod physical {
     pub const STRINGS: u64 = CHANNEL + crate::channel::CHANNEL_BYTES.next_multiple_of(GRANULE);
     /// Bytes for strings: the most that Linux allows for arguments and environment (execve(2)).
     pub const STRINGS_BYTES: u64 = 6 << 20;
+    /// The longest string, with its final zero byte (MAX_ARG_STRLEN in linux/binfmts.h).
+    pub const STRING_BYTES: u64 = 32 * PAGE;
     /// What follows is the kernel's to give out.
     pub const BOOT_END: u64 = STRINGS + STRINGS_BYTES;
 

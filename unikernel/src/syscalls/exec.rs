@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use pinion_abi::boot::{ExecInfo, Inherited, PendingSignal};
 use pinion_abi::calls::{machine, PATH_MAX};
+use pinion_abi::layout::physical::STRING_BYTES;
 use pinion_abi::layout::PHYSICAL;
 use pinion_abi::Errno;
 
@@ -19,8 +20,6 @@ use crate::signals;
 use crate::threads::current;
 
 const AT_FDCWD: i32 = -100;
-/// The longest string (MAX_ARG_STRLEN in linux/binfmts.h), with its final zero byte.
-const LONGEST: u64 = 32 * 4096;
 /// All strings and the pointers to them: at most this, whatever the stack's limit is, and at least
 /// that (bprm_stack_limits in Linux' fs/exec.c).
 const MOST: u64 = 6 << 20;
@@ -57,7 +56,7 @@ fn execute(
         .checked_sub(count as u64 * 8)
         .ok_or(Errno::E2BIG)?;
     for string in arguments.iter().chain(&environment) {
-        strings.add(*string, LONGEST)?;
+        strings.add(*string, STRING_BYTES)?;
     }
     if arguments.is_empty() {
         // Since Linux 5.18 a program has a first argument.

@@ -230,6 +230,8 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (327, files::preadv2),             // preadv2
     (328, files::pwritev2),            // pwritev2
     (332, stats::statx),               // statx
+    (424, pass),                       // pidfd_send_signal
+    (434, descriptors::make),          // pidfd_open
     (436, descriptors::close_range),   // close_range
     (437, open::openat2),              // openat2
     (439, stats::faccessat2),          // faccessat2

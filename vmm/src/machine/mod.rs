@@ -62,6 +62,8 @@ pub enum MachineError {
         "argument list too long: arguments and environment have {bytes} bytes, at most {most} fit"
     )]
     Strings { bytes: usize, most: u64 },
+    #[error("argument list too long: one string has {bytes} bytes, at most {most} fit")]
+    String { bytes: usize, most: u64 },
     #[error("KVM cannot make the task that it needs: the limit of pids is too low")]
     Pids,
     #[error("handle the monitor's own signal: {0}")]
@@ -270,7 +272,14 @@ impl Machine {
             .chain(&guest.arguments)
             .chain(&guest.environment)
         {
-            strings.extend_from_slice(string.as_bytes_with_nul());
+            let bytes = string.as_bytes_with_nul();
+            if bytes.len() as u64 > physical::STRING_BYTES {
+                return Err(MachineError::String {
+                    bytes: bytes.len(),
+                    most: physical::STRING_BYTES,
+                });
+            }
+            strings.extend_from_slice(bytes);
         }
         if strings.len() as u64 > physical::STRINGS_BYTES {
             let bytes = strings.len();

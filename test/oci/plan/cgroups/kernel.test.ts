@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import type { LaunchPlan } from '../../../../oci/launch-plan.ts';
-import type { Resources } from '../../../../oci/plan/cgroups/limits.ts';
 import { cgroupPaths, computePlan, readHost } from '../../../../oci/plan/index.ts';
+import type { Resources } from '../../../../oci/spec/index.ts';
 import { parseConfig } from '../../../../oci/spec/index.ts';
 import { planOptions, temporary } from '../fixture.ts';
 

@@ -2,9 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ioWeight } from '../../../../oci/plan/cgroups/block-io.ts';
-import type { Resources } from '../../../../oci/plan/cgroups/limits.ts';
 import { weightOfShares } from '../../../../oci/plan/cgroups/limits.ts';
 import { computePlan } from '../../../../oci/plan/index.ts';
+import type { Resources } from '../../../../oci/spec/index.ts';
 import {
   config,
   hierarchiesV1,
