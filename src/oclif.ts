@@ -49,6 +49,13 @@ const CLASSES: { readonly [N in CommandName]: CommandClass<N> } = {
   update,
 };
 
+/** What follows the named arguments is one more, for the help. */
+function withRest({ args, passThrough }: CommandRule): CommandRule['args'] {
+  if (passThrough === undefined) return args;
+  const { name, summary } = passThrough;
+  return { ...args, [`${name}...`]: { summary, required: false } };
+}
+
 type Texts = Pick<CommandClass<CommandName>, 'summary' | 'description' | 'examples'>;
 
 /** oclif finds this by package.json (`oclif.commands`). */
@@ -63,7 +70,7 @@ function oclifCommand(name: string, { summary, description, examples }: Texts): 
     static override summary = summary;
     static override examples = examples;
     static override flags = oclifFlags(rule.flags);
-    static override args = oclifArgs(rule.args);
+    static override args = oclifArgs(withRest(rule));
 
     async run(): Promise<void> {
       this.parsed = true;
@@ -71,5 +78,9 @@ function oclifCommand(name: string, { summary, description, examples }: Texts): 
     }
   }
   if (description !== undefined) PinionCommand.description = description;
+  // Flags behind the id would be the program's.
+  if (rule.passThrough !== undefined) {
+    PinionCommand.usage = `${name} [FLAGS] ID [${rule.passThrough.name.toUpperCase()}...]`;
+  }
   return PinionCommand;
 }

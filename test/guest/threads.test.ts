@@ -16,3 +16,23 @@ test('a static Go program', async () => {
     expect((await expectSame(program, [])).status).toBe(0);
   }
 }, 120_000);
+
+test.each([
+  'unmapping',
+  'protecting',
+  'patching',
+  'growing',
+  'signalling',
+  'passing',
+  'forking',
+  'spawning',
+  'reading',
+  'many',
+])(
+  'threads at the same time: %s',
+  async (name) => {
+    const program = await build('vcpus', '-pthread');
+    for (let round = 0; round < 2; round++) await expectSame(program, [name]);
+  },
+  120_000,
+);

@@ -18,6 +18,7 @@ use crate::seccomp;
 use crate::signals;
 use crate::syscalls::process;
 use crate::threads::{scheduler, Thread};
+use crate::vcpus;
 
 #[used]
 #[link_section = ".header"]
@@ -25,6 +26,7 @@ static HEADER: Header = Header {
     magic: IMAGE_MAGIC,
     fingerprint: FINGERPRINT,
     entry: start,
+    other_entry: vcpus::start_other,
     syscall: entry::syscall_stub,
     exception: entry::exception_entry,
     out_start: entry::out_start,
@@ -37,6 +39,7 @@ struct Header {
     magic: u64,
     fingerprint: u64,
     entry: extern "C" fn() -> !,
+    other_entry: extern "C" fn() -> !,
     syscall: unsafe extern "C" fn(),
     exception: unsafe extern "C" fn(),
     out_start: unsafe extern "C" fn(),
@@ -85,6 +88,7 @@ pub extern "C" fn start() -> ! {
             PER_CPU,
             entry::exception_stubs as *const () as u64,
             entry::STUB_BYTES,
+            vcpus::cpu(0),
         );
         memory::start(info.memory_bytes, info.memory_limit);
     }

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::channel::{
-    state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
+    self, state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
 };
-use pinion_abi::layout::{physical, PHYSICAL};
+use pinion_abi::layout::{physical, MAX_VCPUS, PHYSICAL};
 use pinion_abi::Errno;
 use spin::Mutex;
 
@@ -19,6 +19,7 @@ use crate::boot;
 use crate::syscalls::threads::shared;
 use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
+use crate::vcpus;
 
 const CHANNEL: u64 = PHYSICAL + physical::CHANNEL;
 /// Turns of the waiting loop (some 20 ns each) before the vCPU leaves: the helper has no core, when it
@@ -41,6 +42,27 @@ const _: () = assert!(SLOTS == u128::BITS as usize);
 fn header() -> &'static Header {
     // SAFETY: the monitor reserved the channel's pages; all fields are atomics.
     unsafe { &*(CHANNEL as *const Header) }
+}
+
+/// What this vCPU and the monitor tell each other.
+fn told() -> &'static channel::Vcpu {
+    &header().vcpus[vcpus::index() % MAX_VCPUS]
+}
+
+/// Whether other vCPUs may be in the kernel while this one waits for the monitor.
+#[derive(Clone, Copy)]
+enum Meanwhile {
+    Locked,
+    Unlocked,
+}
+
+impl Meanwhile {
+    fn is<T>(self, wait: impl FnOnce() -> T) -> T {
+        match self {
+            Meanwhile::Locked => wait(),
+            Meanwhile::Unlocked => vcpus::unlocked(wait),
+        }
+    }
 }
 
 /// A slot that this caller owns until it is dropped.
@@ -94,6 +116,15 @@ impl Owned {
 
     /// Makes the request and waits for its result.
     pub fn call(&self, number: u32, args: &[u64; 6], wait: Wait) -> i64 {
+        self.make(number, args, wait, Meanwhile::Locked)
+    }
+
+    /// The same, while other vCPUs may be in the kernel. The caller holds no lock but the kernel's.
+    pub fn call_unlocked(&self, number: u32, args: &[u64; 6], wait: Wait) -> i64 {
+        self.make(number, args, wait, Meanwhile::Unlocked)
+    }
+
+    fn make(&self, number: u32, args: &[u64; 6], wait: Wait, meanwhile: Meanwhile) -> i64 {
         boot::counters().requests.fetch_add(1, Ordering::Relaxed);
         self.fill(number, args);
         let header = header();
@@ -102,18 +133,27 @@ impl Owned {
             let tail = header.tail.load(Ordering::Relaxed);
             header.ring[tail as usize % SLOTS].store(self.index as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
-            self.wait();
+            if meanwhile.is(|| self.wait()) == state::WOULD_BLOCK {
+                self.slot().state.store(state::SUBMITTED, Ordering::Release);
+                self.leave(Wait::Always, meanwhile);
+            }
         } else {
-            self.leave(wait);
+            self.leave(wait, meanwhile);
         }
         self.finish()
     }
 
-    /// Has the vCPU's own thread make the request: it is about that thread.
+    /// Has the first vCPU's own thread make the request: it is about that thread.
     pub fn call_here(&self, number: u32, args: &[u64; 6]) -> i64 {
+        scheduler::move_to_first();
+        self.call_direct(number, args)
+    }
+
+    /// Has this vCPU's own thread make the request.
+    fn call_direct(&self, number: u32, args: &[u64; 6]) -> i64 {
         boot::counters().requests.fetch_add(1, Ordering::Relaxed);
         self.fill(number, args);
-        self.leave(Wait::Never);
+        self.leave(Wait::Never, Meanwhile::Locked);
         self.finish()
     }
 
@@ -140,51 +180,52 @@ impl Owned {
         Owned::slot_at(index).state.load(Ordering::Acquire)
     }
 
-    /// Waits for the helper's answer.
-    fn wait(&self) {
+    /// Waits for the helper's answer; returns the slot's state.
+    fn wait(&self) -> u32 {
         loop {
             for turn in 0..DONE_SOON {
                 match self.state() {
-                    state::DONE => return,
                     state::SUBMITTED if turn >= TAKEN_SOON => break,
-                    state::WOULD_BLOCK => {
-                        self.slot().state.store(state::SUBMITTED, Ordering::Release);
-                        return self.leave(Wait::Always);
-                    }
-                    _ => spin_loop(),
+                    state::SUBMITTED | state::SERVED => spin_loop(),
+                    state => return state,
                 }
             }
-            header().direct.store(0, Ordering::Relaxed);
             // SAFETY: leaving for the monitor changes no register.
+            unsafe { entry::out_serve() };
+        }
+    }
+
+    /// Has this vCPU's own thread serve the slot.
+    fn leave_for(&self) {
+        while self.state() != state::DONE {
+            let direct = self.index as u32 + 1;
+            told().direct.store(direct, Ordering::Relaxed);
+            // SAFETY: as in `wait`.
             unsafe { entry::out_serve() };
         }
     }
 
     /// Leaves the guest for the request. The vCPU's own thread serves it; but if it may block and
     /// there are other threads to run, one apart does.
-    fn leave(&self, wait: Wait) {
-        let direct = self.index as u32 + 1;
+    fn leave(&self, wait: Wait, meanwhile: Meanwhile) {
         if wait == Wait::Never || scheduler::count() < 2 || shared::active() {
-            while self.state() != state::DONE {
-                header().direct.store(direct, Ordering::Relaxed);
-                // SAFETY: as in `wait`.
-                unsafe { entry::out_serve() };
-            }
-            return;
+            return meanwhile.is(|| self.leave_for());
         }
         let Some(thread) = scheduler::find(threads::current().id()) else {
             panic!("the running thread is not in the list");
         };
         scheduler::prepare();
         WAITING.lock().push((self.index, thread));
-        header().direct.store(direct | APART, Ordering::Relaxed);
+        let direct = (self.index as u32 + 1) | APART;
+        told().direct.store(direct, Ordering::Relaxed);
         // SAFETY: as in `wait`.
         unsafe { entry::out_serve() };
         let mut cancelled = false;
         while self.state() != state::DONE {
             let interrupted = scheduler::block(None) == Woken::Interrupted;
             if interrupted && !core::mem::replace(&mut cancelled, true) {
-                machine_call(machine::CANCEL, [self.index as u64, 0, 0, 0, 0]);
+                let args = [self.index as u64, 0, 0, 0, 0, 0];
+                Owned::take().call_unlocked(machine::CANCEL, &args, Wait::Never);
             }
             scheduler::prepare();
         }
@@ -219,6 +260,11 @@ pub fn take_child_ended() -> Option<u32> {
     }
 }
 
+/// Whether requests were answered apart since [`collect`] last looked.
+pub fn has_answers() -> bool {
+    header().answered.load(Ordering::SeqCst) != COLLECTED.load(Ordering::Relaxed)
+}
+
 /// Wakes the threads whose requests were answered apart; returns whether there were any.
 pub fn collect() -> bool {
     let answered = header().answered.load(Ordering::Acquire);
@@ -240,16 +286,20 @@ pub fn collect() -> bool {
 
 /// Whether the monitor wants the running thread to give way; asks once for each wish.
 pub fn should_give_way() -> bool {
-    let preempt = &header().preempt;
-    preempt.load(Ordering::Relaxed) != 0 && preempt.swap(0, Ordering::Relaxed) != 0
+    is_kicked() && told().preempt.swap(0, Ordering::Relaxed) != 0 || has_answers()
 }
 
-/// Whether the monitor has noted anything of signals.
+/// Whether the monitor has a wish of this vCPU.
+pub fn is_kicked() -> bool {
+    told().preempt.load(Ordering::Relaxed) != 0
+}
+
+/// Whether the monitor has noted anything of signals; that it takes no more is the first vCPU's to see to.
 pub fn has_notes() -> bool {
     let header = header();
     header.noted.load(Ordering::Acquire) != header.taken.load(Ordering::Relaxed)
         || header.overflow.load(Ordering::Relaxed) != 0
-        || header.closed.load(Ordering::Relaxed) != 0
+        || header.closed.load(Ordering::Relaxed) != 0 && vcpus::index() == 0
 }
 
 /// Takes the oldest signal that the monitor noted.
@@ -286,20 +336,30 @@ pub fn set_waiting(ready: usize, deadline: u64) {
     header().deadline.store(deadline, Ordering::Relaxed);
 }
 
-/// Leaves the guest until something is answered apart, or until the deadline.
+/// The vCPU has nothing to run: leaves the guest until it is woken, or until the deadline.
 pub fn idle(deadline: u64) {
-    let seen = COLLECTED.load(Ordering::Relaxed);
-    let args = [u64::from(seen), deadline, 0, 0, 0, 0];
-    let slot = Owned::take();
-    // The vCPU's own thread waits: there is nothing else for it to do.
-    slot.fill(machine::IDLE, &args);
-    while slot.state() != state::DONE {
-        header()
-            .direct
-            .store(slot.index as u32 + 1, Ordering::Relaxed);
-        // SAFETY: as in `Owned::wait`.
-        unsafe { entry::out_serve() };
+    let told = told();
+    told.asleep.store(1, Ordering::SeqCst);
+    let seen = told.woken.load(Ordering::SeqCst);
+    // What comes from here on wakes the vCPU.
+    if !has_answers() && (!has_notes() || shared::active()) {
+        let args = [vcpus::index() as u64, u64::from(seen), deadline, 0, 0, 0];
+        let slot = Owned::take();
+        slot.fill(machine::IDLE, &args);
+        vcpus::unlocked(|| slot.leave_for());
     }
+    told.asleep.store(0, Ordering::Relaxed);
+}
+
+/// Has each vCPU of the set enter its kernel soon.
+pub fn wake(set: u64) {
+    machine_call(machine::WAKE, [set, 0, 0, 0, 0]);
+}
+
+/// Has the monitor start a vCPU.
+pub fn start_vcpu(vcpu: usize) -> Result<u64, Errno> {
+    let args = [vcpu as u64, 0, 0, 0, 0, 0];
+    result(Owned::take().call_direct(machine::START_VCPU, &args))
 }
 
 impl Drop for Owned {

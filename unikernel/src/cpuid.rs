@@ -8,6 +8,7 @@ use pinion_abi::layout::{physical, PHYSICAL};
 
 use crate::arch::Frame;
 use crate::boot;
+use crate::vcpus;
 
 /// Leaves whose answer depends on ecx (Intel SDM 2A, CPUID).
 fn is_indexed(leaf: u32) -> bool {
@@ -31,6 +32,7 @@ fn is_indexed(leaf: u32) -> bool {
 
 /// Called by the entry code for a detoured `cpuid`.
 pub extern "C" fn answer(frame: &mut Frame) {
+    vcpus::enter();
     boot::count(&boot::counters().cpuid_calls);
     let (leaf, subleaf) = (frame.rax as u32, frame.rcx as u32);
     let found = find(leaf, subleaf);
@@ -38,12 +40,13 @@ pub extern "C" fn answer(frame: &mut Frame) {
     frame.rbx = u64::from(found.ebx);
     frame.rcx = u64::from(found.ecx);
     frame.rdx = u64::from(found.edx);
+    vcpus::leave();
 }
 
 fn find(leaf: u32, subleaf: u32) -> CpuidLeaf {
     let info = (PHYSICAL + physical::BOOT_INFO) as *mut BootInfo;
-    // SAFETY: answers are added at the end only, by one vCPU at a time (threads share one kernel
-    // entry lock once there are several).
+    // SAFETY: answers are added at the end only, by one vCPU at a time: this one has
+    // the kernel's lock.
     let (count, known) = unsafe { (&mut (*info).cpuid_count, &mut (*info).cpuid) };
     let kept = (*count as usize).min(CPUID_LEAVES);
     let matches =

@@ -25,7 +25,8 @@ pub mod signals;
 pub mod syscalls;
 #[cfg(not(test))]
 pub mod text;
-#[cfg(not(test))]
 pub mod threads;
+#[cfg(not(test))]
+pub mod vcpus;
 #[cfg(not(test))]
 pub mod vdso;

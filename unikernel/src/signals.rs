@@ -6,7 +6,7 @@ pub mod frame;
 pub mod info;
 pub mod timers;
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -25,6 +25,7 @@ use crate::syscalls::process::exit_with_signal;
 use crate::syscalls::threads::shared;
 use crate::text;
 use crate::threads::{current, scheduler, Thread};
+use crate::vcpus;
 use info::{Info, Pending};
 
 /// A signal's number (signal(7)), 1 to 64.
@@ -118,6 +119,23 @@ static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
 
 /// Signals of the process that no thread has taken yet.
 static PENDING: Pending = Pending::new();
+
+/// Whether signals have come of which other threads than the running one may have to be told.
+static NEWS: AtomicBool = AtomicBool::new(false);
+
+/// Tells those threads, if there is something to tell.
+#[inline]
+pub fn spread() {
+    if NEWS.load(Ordering::Relaxed) {
+        NEWS.store(false, Ordering::Relaxed);
+        scheduler::interrupt();
+    }
+}
+
+/// The running thread takes no more signals: others may have to.
+pub fn leave_to_others() {
+    NEWS.store(true, Ordering::Relaxed);
+}
 
 /// rt_sigaction(2) for one signal; returns the old action.
 pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> {
@@ -279,7 +297,7 @@ pub fn restore(kept: Kept) {
 
 /// Takes over what the monitor noted: mostly nothing, at each system call's end.
 #[inline]
-fn collect() {
+pub fn collect() {
     // What comes while a child of vfork(2) runs is its parent's.
     if channel::has_notes() && !shared::active() {
         take_over();
@@ -288,6 +306,7 @@ fn collect() {
 
 #[cold]
 fn take_over() {
+    NEWS.store(true, Ordering::Relaxed);
     while let Some(words) = channel::take_note() {
         let info = Info { words, timer: None };
         let signal = info.signal();
@@ -303,7 +322,7 @@ fn take_over() {
     for number in (1..=LAST).filter(|number| overflow & Signal(*number).bit() != 0) {
         let _ = PENDING.post(Info::new(Signal(number), info::SI_USER));
     }
-    if channel::take_closed() {
+    if vcpus::index() == 0 && channel::take_closed() {
         let held = SIGNALS.lock().held;
         tell_held(held);
     }
@@ -353,9 +372,24 @@ pub fn pending(thread: &Thread) -> u64 {
 
 /// Whether a signal would interrupt the thread.
 pub fn interrupts(thread: &Thread) -> bool {
+    collect();
+    wants(thread, PENDING.set() | thread.pending_signals.set())
+}
+
+/// The same of the signals that were sent to it alone.
+pub fn is_for(thread: &Thread) -> bool {
+    wants(thread, thread.pending_signals.set())
+}
+
+/// The same of those of the process.
+pub fn may_take(thread: &Thread) -> bool {
+    wants(thread, PENDING.set())
+}
+
+fn wants(thread: &Thread, set: u64) -> bool {
     let blocked = thread.blocked_signals.load(Ordering::Relaxed);
     let awaited = thread.awaited_signals.load(Ordering::Relaxed);
-    pending(thread) & (!blocked | awaited) != 0
+    set & (!blocked | awaited) != 0
 }
 
 /// Takes the first signal of the set that waits for the running thread.

@@ -15,6 +15,7 @@ use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::{memory, table};
 use crate::patch::{self, Kind, Site, TrampolineRegion};
 use crate::threads::scheduler;
+use crate::vcpus;
 
 /// Text up to this size is searched for `cpuid` when it is mapped: as much as the monitor makes
 /// present at once.
@@ -219,8 +220,9 @@ fn apply(
         regions[index].undo(&patch);
         return false;
     };
-    // SAFETY: both views are of memory in one piece, through the linear mapping; there is one vCPU,
-    // and it is here in the kernel.
+    vcpus::stop_others();
+    // SAFETY: both views are of memory in one piece, through the linear mapping; no vCPU is in the
+    // program.
     unsafe { patch::apply(&patch, to_trampoline, to_text) };
     boot::count(&boot::counters().sites);
     true

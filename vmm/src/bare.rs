@@ -16,7 +16,7 @@ use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
 use crate::exec;
 use crate::exit::end_as;
-use crate::machine::{Factory, Guest};
+use crate::machine::{Factory, Guest, Limits};
 
 /// Runs the program at a path and ends this process with its status.
 pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
@@ -59,7 +59,14 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
     let executable = open(program[0])?;
     let executable_bytes = File::from(executable.try_clone()?).metadata()?.size();
     let monitor = exec::open_monitor()?;
-    let mut machine = Factory::new(kvm, fds::keep_private, kernel, monitor, None, None)?.make()?;
+    let vcpus = std::env::var("PINION_VCPUS").ok();
+    let vcpus = vcpus.and_then(|vcpus| vcpus.parse().ok());
+    let limits = Limits {
+        memory: None,
+        vcpus: vcpus.unwrap_or(u32::MAX),
+    };
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, None, limits)?;
+    let mut machine = factory.make()?;
     // A benchmark's word on when it executed this monitor (bench/programs/started.c).
     let ticks = std::env::var("PINION_EXEC_TICKS").ok();
     if let Some(ticks) = ticks.and_then(|ticks| ticks.parse().ok()) {

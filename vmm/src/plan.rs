@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::machine::Limits;
+
 /// One container to create.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -303,6 +305,15 @@ pub struct Machine {
     pub missing: Option<PathBuf>,
     /// Print the guest's boot line and exit counters to standard error (`pinion --debug run`).
     pub verbose: bool,
+}
+
+impl Machine {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            memory: self.memory_limit,
+            vcpus: self.vcpus,
+        }
+    }
 }
 
 fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

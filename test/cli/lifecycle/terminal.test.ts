@@ -116,6 +116,27 @@ test('a change of the size arrives', async () => {
   expect(output).toContain('changed');
 });
 
+test('a shell controls jobs', async () => {
+  const container = await running();
+  const steps = [
+    { expect: '/ # ' },
+    { send: 'sleep 30\n' },
+    { expect: 'sleep 30\r\n' },
+    { pause: 0.5 },
+    { send: '\u001a' },
+    { expect: 'Stopped' },
+    { send: 'fg\n' },
+    { expect: 'fg\r\nsleep 30\r\n' },
+    { pause: 0.5 },
+    { send: '\u0003' },
+    { send: 'echo "<$?>"\n' },
+    { expect: '<130>' },
+    { send: 'exit 3\n' },
+  ];
+  const { status } = await session(container, exec(container, 'sh'), steps);
+  expect(status).toBe(3);
+});
+
 test('much output arrives whole', async () => {
   const container = await running();
   const script = 'i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done';

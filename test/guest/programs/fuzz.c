@@ -18,7 +18,7 @@
 #define MEMORY (32UL << 20)
 #define GROWN (128UL << 20)
 enum { SLOTS = 128, SLOT_BYTES = 24 << 10, DATA = 128, PIECES = 8 };
-enum { TAIL = 0, POLLED = 16, DIRECT = 32, READY = 50, DEADLINE = 52, RING = 64 };
+enum { TAIL = 0, POLLED = 16, READY = 33, DEADLINE = 34, RING = 48, DIRECT = 576 };
 /* In DIRECT: by a thread apart. */
 #define APART (1U << 31)
 /* Requests to the machine (unikernel/abi/src/calls.rs). */

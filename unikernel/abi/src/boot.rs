@@ -2,6 +2,8 @@
 
 use core::sync::atomic::AtomicU64;
 
+use crate::layout::MAX_VCPUS;
+
 /// At [`crate::layout::physical::BOOT_INFO`], and its address is in rdi at the entry.
 #[repr(C)]
 pub struct BootInfo {
@@ -26,6 +28,11 @@ pub struct BootInfo {
     pub paravirtual: u32,
     /// Whether to print a boot line (0 or 1).
     pub verbose: u32,
+    /// How many vCPUs may be started, the first included.
+    pub vcpus: u32,
+    pub _pad: u32,
+    /// The host's number of the CPU that each vCPU stands for.
+    pub cpus: [u32; MAX_VCPUS],
     pub process: ProcessInfo,
     /// Strings at [`crate::layout::physical::STRINGS`], each ended by a zero byte: the program's
     /// path, then `argc` arguments, then `envc` of the environment.

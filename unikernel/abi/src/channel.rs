@@ -1,14 +1,16 @@
 //! The channel: requests of the guest to its monitor, through shared memory.
 //!
-//! A channel belongs to one vCPU. It is a ring of indices into a table of slots; a slot carries one
-//! request and its answer, and data for both. The guest writes a slot, pushes its index and moves
-//! `tail`; a server (the monitor's helper thread, or the vCPU's own thread after an exit) takes
-//! indices in order and answers in the slot. Who waits, waits for the slot's `state`.
+//! A ring of indices into a table of slots; a slot carries one request and its answer, and data for
+//! both. The guest writes a slot, pushes its index and moves `tail`; a server (the monitor's helper
+//! thread, or a vCPU's own thread after an exit) takes indices in order and answers in the slot. Who
+//! waits, waits for the slot's `state`. All vCPUs share the ring, under the kernel's lock.
 //!
 //! The server's own position in the ring is not in shared memory, so a guest can confuse nothing
 //! but itself: every field that the server reads is read once and checked.
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+
+use crate::layout::MAX_VCPUS;
 
 /// Slots of a channel: how many requests can be under way at once.
 pub const SLOTS: usize = 128;
@@ -29,22 +31,14 @@ pub struct Header {
     /// it leaves by [`crate::ports::SERVE`]. Written by the monitor.
     pub polled: AtomicU32,
     _pad1: [u32; 15],
-    /// The slot, plus 1, that the vCPU's own thread shall serve after this exit, though it may
-    /// block; 0: what stands in the ring. With [`APART`] a thread of its own serves it, and the
-    /// vCPU comes back at once. Written by the guest.
-    pub direct: AtomicU32,
-    _pad2: [u32; 15],
     /// How many requests were answered apart, modulo 2^32. Written by the monitor.
     pub answered: AtomicU32,
-    /// Not 0: the kernel shall look for another thread to run before it goes back to the program.
-    /// Written by the monitor.
-    pub preempt: AtomicU32,
-    /// How many threads wait for the vCPU. Written by the guest: while it is 0 nothing is preempted.
+    /// How many threads wait for a vCPU. Written by the guest: while it is 0 nothing is preempted.
     pub ready: AtomicU32,
     /// When the first of the waiting threads shall go on (nanoseconds of the monotonic clock; 0: none
     /// waits for a time). Written by the guest.
     pub deadline: AtomicU64,
-    _pad3: [u32; 10],
+    _pad2: [u32; 12],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
     /// How many signals the monitor noted so far for the kernel, and how many of them the kernel took,
@@ -62,6 +56,23 @@ pub struct Header {
     pub overflow: AtomicU64,
     /// The signals themselves, each at its count modulo [`NOTES`]. Written by the monitor.
     pub notes: [Note; NOTES],
+    pub vcpus: [Vcpu; MAX_VCPUS],
+}
+
+/// What the monitor and one vCPU tell each other.
+#[repr(C, align(64))]
+pub struct Vcpu {
+    /// The slot, plus 1, that the vCPU's own thread shall serve after this exit, though it may
+    /// block; 0: what stands in the ring. With [`APART`] a thread of its own serves it, and the
+    /// vCPU comes back at once. Written by the guest.
+    pub direct: AtomicU32,
+    /// Not 0: the kernel shall look for another thread to run before it goes back to the program.
+    /// Set by the monitor, taken by the guest.
+    pub preempt: AtomicU32,
+    /// How often the vCPU was woken, modulo 2^32. Written by the monitor.
+    pub woken: AtomicU32,
+    /// Not 0 while the vCPU has nothing to run. Written by the guest.
+    pub asleep: AtomicU32,
 }
 
 /// Signals that can wait for the kernel to take them.
@@ -96,19 +107,19 @@ pub struct Slot {
 const _: () = assert!(size_of::<Slot>() <= DATA);
 const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
 
-/// See [`Header::direct`].
+/// See [`Vcpu::direct`].
 pub const APART: u32 = 1 << 31;
 
 /// What a slot's `state` can be.
 pub mod state {
     /// The guest may fill it.
     pub const FREE: u32 = 0;
-    /// Filled, and pushed or named in [`super::Header::direct`].
+    /// Filled, and pushed or named in [`super::Vcpu::direct`].
     pub const SUBMITTED: u32 = 1;
     /// Answered.
     pub const DONE: u32 = 2;
     /// The call would block, and was not done: the guest names the slot in
-    /// [`super::Header::direct`] and leaves.
+    /// [`super::Vcpu::direct`] and leaves.
     pub const WOULD_BLOCK: u32 = 3;
     /// A thread of the monitor is about it.
     pub const SERVED: u32 = 4;

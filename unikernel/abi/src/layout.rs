@@ -13,6 +13,9 @@ pub const USER_START: u64 = 0x1_0000;
 /// The end of the addresses of user programs: top-level entries 0 to 253.
 pub const USER_END: u64 = 0x7f00_0000_0000;
 
+/// The most vCPUs that a microVM has.
+pub const MAX_VCPUS: usize = 8;
+
 /// The last 2 MiB of top-level entry 254, which each vCPU fills with a table of its own: the
 /// vCPU's private pages stand at the same address on each of them.
 pub const PER_CPU: u64 = KERNEL - GRANULE;
@@ -49,8 +52,13 @@ pub mod physical {
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
     pub const KERNEL_IMAGE: u64 = GRANULE;
     pub const KERNEL_IMAGE_BYTES: u64 = GRANULE;
-    /// The channel of vCPU 0: see [`crate::channel`].
+    /// See [`crate::channel`].
     pub const CHANNEL: u64 = KERNEL_IMAGE + KERNEL_IMAGE_BYTES;
+    /// The areas of the other vCPUs, each followed by the tables of that vCPU: see [`area`].
+    const OTHER_VCPUS: u64 = CHANNEL + crate::channel::CHANNEL_BYTES;
+    const OTHER_VCPU_BYTES: u64 = PER_CPU_BYTES + OTHER_TABLES * PAGE;
+    /// Tables of a vCPU other than the first: the top-level one, and three down to its own pages.
+    pub const OTHER_TABLES: u64 = 4;
     /// The program's strings: see [`crate::boot::BootInfo::strings`].
     pub const STRINGS: u64 = CHANNEL + crate::channel::CHANNEL_BYTES.next_multiple_of(GRANULE);
     /// Bytes for strings: the most that Linux allows for arguments and environment (execve(2)).
@@ -61,6 +69,24 @@ pub mod physical {
     pub const BOOT_END: u64 = STRINGS + STRINGS_BYTES;
 
     const _: () = assert!(FILTERS + FILTERS_BYTES <= MISSING);
+    const _: () =
+        assert!(OTHER_VCPUS + (super::MAX_VCPUS as u64 - 1) * OTHER_VCPU_BYTES <= STRINGS);
+
+    /// Where a vCPU's private pages are.
+    pub const fn area(vcpu: usize) -> u64 {
+        match vcpu {
+            0 => PER_CPU,
+            other => OTHER_VCPUS + (other as u64 - 1) * OTHER_VCPU_BYTES,
+        }
+    }
+
+    /// Where a vCPU's top-level table is.
+    pub const fn root(vcpu: usize) -> u64 {
+        match vcpu {
+            0 => TABLES,
+            other => area(other) + PER_CPU_BYTES,
+        }
+    }
 }
 
 /// Where the host's vvar and vdso pages are in guest-physical memory: in a slot of their own,
@@ -110,6 +136,7 @@ pub mod vector {
 }
 
 /// The first bytes of the kernel image.
+#[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct ImageHeader {
     /// [`IMAGE_MAGIC`].
@@ -118,6 +145,8 @@ pub struct ImageHeader {
     pub fingerprint: u64,
     /// The first instruction: rdi holds the address of [`crate::boot::BootInfo`].
     pub entry: u64,
+    /// The first instruction of the other vCPUs.
+    pub other_entry: u64,
     /// Where a `syscall` instruction goes (MSR_LSTAR).
     pub syscall: u64,
     /// Where the monitor sends a vCPU whose program did what it may not: an exception's frame

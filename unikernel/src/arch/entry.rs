@@ -351,6 +351,22 @@ user_copy_fixup:
     mov rax, rcx
     ret
 
+    /* rdi = where (user), esi = what must stand there, edx = what shall stand there; returns 0 if it
+     * does, 1 if something else stood there, -1 for a fault. */
+    .global user_exchange
+user_exchange:
+    mov eax, esi
+    .global user_exchange_access
+user_exchange_access:
+    lock cmpxchg [rdi], edx
+    setne al
+    movzx eax, al
+    ret
+    .global user_exchange_fixup
+user_exchange_fixup:
+    mov eax, -1
+    ret
+
     /* rdi = to, rsi = from (user), rdx = the most bytes: copies up to and with a zero byte; returns
      * how many bytes, the zero byte included, 0 if there was none, -1 for a fault. */
     .global user_copy_string
@@ -417,4 +433,7 @@ extern "C" {
     pub fn user_copy_string(to: u64, from: u64, most: u64) -> i64;
     pub fn user_string_access();
     pub fn user_string_fixup();
+    pub fn user_exchange(address: u64, old: u32, new: u32) -> i32;
+    pub fn user_exchange_access();
+    pub fn user_exchange_fixup();
 }

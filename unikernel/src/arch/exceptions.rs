@@ -5,7 +5,10 @@ use core::sync::atomic::Ordering;
 
 use pinion_abi::layout::{vector, PER_CPU, USER_END};
 
-use super::entry::{user_copy_access, user_copy_fixup, user_string_access, user_string_fixup};
+use super::entry::{
+    user_copy_access, user_copy_fixup, user_exchange_access, user_exchange_fixup,
+    user_string_access, user_string_fixup,
+};
 use super::per_cpu::variables;
 use super::Frame;
 use crate::boot;
@@ -14,6 +17,7 @@ use crate::mm::user;
 use crate::signals::{self, Cause, Restart, Signal};
 use crate::text;
 use crate::threads::scheduler;
+use crate::vcpus;
 
 const DIVIDE: u64 = 0;
 const DEBUG: u64 = 1;
@@ -52,9 +56,17 @@ pub extern "C" fn exception(frame: &mut Frame) {
     if KERNEL_CODE.contains(&frame.rip) {
         return in_kernel(frame, address);
     }
+    vcpus::enter();
+    in_program(frame, address);
+    scheduler::share();
+    vcpus::leave();
+}
+
+fn in_program(frame: &mut Frame, address: u64) {
     if frame.original == vector::PREEMPT {
         scheduler::give_way();
-        return signals::deliver(frame, Restart::No);
+        signals::deliver(frame, Restart::No);
+        return signals::spread();
     }
     if frame.original == BREAKPOINT {
         // A jump into the padding of a patch, which stands for an instruction that was moved.
@@ -163,6 +175,10 @@ fn in_kernel(frame: &mut Frame, address: u64) {
         (
             user_string_access as *const () as u64,
             user_string_fixup as *const () as u64,
+        ),
+        (
+            user_exchange_access as *const () as u64,
+            user_exchange_fixup as *const () as u64,
         ),
     ];
     let fixup = fixups.iter().find(|(access, _)| *access == frame.rip);

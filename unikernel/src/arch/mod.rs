@@ -8,8 +8,16 @@ pub mod switch;
 
 pub use frame::Frame;
 
-/// Makes this vCPU forget the translations of what was unmapped or protected.
+use crate::vcpus;
+
+/// Makes all vCPUs forget the translations of what was unmapped or protected.
 pub fn flush() {
+    vcpus::stop_others();
+    flush_own();
+}
+
+/// Makes this vCPU forget them.
+pub fn flush_own() {
     crate::boot::counters()
         .tlb_flushes
         .fetch_add(1, core::sync::atomic::Ordering::Relaxed);

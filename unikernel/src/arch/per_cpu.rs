@@ -18,6 +18,8 @@ pub struct Variables {
     pub scratch: [u64; 4],
     /// The thread that runs.
     pub thread: *const Thread,
+    /// Which vCPU this is, from 0.
+    pub index: u64,
 }
 
 pub const USER_RSP: u64 = 0;
@@ -36,11 +38,12 @@ pub fn variables() -> *mut Variables {
 }
 
 /// Fills the descriptor tables of a vCPU whose private pages stand at `area` (an address that can
-/// be written now; the tables themselves speak of [`layout::PER_CPU`]).
+/// be written now; the tables themselves speak of [`layout::PER_CPU`]), and which stands for the host's
+/// CPU of that number.
 ///
 /// # Safety
 /// `area` is the start of [`per_cpu::END`] bytes that nothing else uses.
-pub unsafe fn fill(area: u64, exception_stubs: u64, stub_bytes: u64) {
+pub unsafe fn fill(area: u64, exception_stubs: u64, stub_bytes: u64, cpu: u32) {
     let at = |offset: u64| (area + offset) as *mut u64;
     let gdt = at(per_cpu::GDT);
     let tss_base = layout::PER_CPU + per_cpu::TSS;
@@ -52,8 +55,9 @@ pub unsafe fn fill(area: u64, exception_stubs: u64, stub_bytes: u64) {
     set(selector::KERNEL_DATA, 0x00cf_9300_0000_ffff);
     set(selector::USER_DATA, 0x00cf_f300_0000_ffff);
     set(selector::USER_CODE, 0x00af_fb00_0000_ffff);
-    // Of CPU 0, node 0.
-    set(selector::CPU_NODE, 0x0040_f500_0000_0000);
+    // On node 0. The limit's lower 16 bits, its upper 4.
+    let (low, high) = (u64::from(cpu & 0xffff), u64::from(cpu >> 16 & 15));
+    set(selector::CPU_NODE, 0x0040_f500_0000_0000 | low | high << 48);
     let task = 0x8b00_0000_0000
         | (tss_base & 0xff_ffff) << 16
         | (tss_base >> 24 & 0xff) << 56

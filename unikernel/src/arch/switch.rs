@@ -5,6 +5,7 @@ use core::arch::{global_asm, x86_64::__cpuid_count};
 use alloc::boxed::Box;
 
 use super::Frame;
+use crate::vcpus;
 
 /// Room for the state that XSAVE keeps: all that the guest can have but AMX.
 const EXTENDED_BYTES: usize = 4096;
@@ -168,11 +169,17 @@ load_extended:
     /* Where a new thread's first switch returns to: its frame is on the stack. */
     .global start_thread
 start_thread:
+    call {leave}
     mov rdi, rsp
     jmp resume
     "#,
     mask = const MASK,
+    leave = sym leave_kernel,
 );
+
+extern "C" fn leave_kernel() {
+    vcpus::leave();
+}
 
 extern "C" {
     pub fn switch_context(save: *mut Context, load: *const Context);

@@ -10,6 +10,7 @@ use spin::{Mutex, MutexGuard};
 use super::physical::{Granule, Machine, Physical};
 use super::table::{self, Pages};
 use crate::channel;
+use crate::vcpus;
 
 /// The monitor as the allocator sees it.
 pub struct Monitor;
@@ -70,16 +71,7 @@ fn extend_linear_mapping(bytes: u64) -> Option<()> {
     let mut address = MAPPED.load(Ordering::Relaxed);
     while address < bytes {
         let leaf = table::make(&mut BootPages, root, PHYSICAL + address, GRANULE)?;
-        leaf.set(
-            address
-                | table::PRESENT
-                | table::WRITE
-                | table::USER
-                | table::ACCESSED
-                | table::DIRTY
-                | table::LARGE
-                | table::NO_EXECUTE,
-        );
+        leaf.set(address | table::KERNEL_DATA | table::LARGE);
         address += GRANULE;
     }
     MAPPED.store(bytes, Ordering::Relaxed);
@@ -149,6 +141,10 @@ impl Pages for KernelPages {
 
     fn allocate(&mut self) -> Option<u64> {
         allocate_pages(1)
+    }
+
+    fn share_entry(&self, index: usize, value: u64) {
+        vcpus::share_entry(index, value);
     }
 }
 

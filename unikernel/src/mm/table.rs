@@ -18,6 +18,9 @@ pub const FILE: u64 = 1 << 11;
 pub const NO_EXECUTE: u64 = 1 << 63;
 
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// A page of the kernel's own.
+pub const KERNEL_DATA: u64 = PRESENT | WRITE | USER | ACCESSED | DIRTY | NO_EXECUTE;
+
 /// What a table's own entry allows; leaves decide.
 const DIRECTORY: u64 = PRESENT | WRITE | USER | ACCESSED;
 
@@ -37,6 +40,8 @@ pub trait Pages {
     fn at(&self, physical: u64) -> *mut u64;
     /// A zeroed page for a table.
     fn allocate(&mut self) -> Option<u64>;
+    /// A new entry of the top-level table, of which each vCPU has a copy.
+    fn share_entry(&self, _index: usize, _value: u64) {}
 }
 
 /// One leaf entry that a walk found.
@@ -135,6 +140,9 @@ pub fn make(pages: &mut impl Pages, root: u64, virtual_address: u64, bytes: u64)
             let new = pages.allocate()?;
             // SAFETY: as in `find`; the new table is complete (empty) before it is linked.
             unsafe { entry.write_volatile(new | DIRECTORY) };
+            if level == 3 {
+                pages.share_entry(index(virtual_address, level), new | DIRECTORY);
+            }
             new
         };
     }

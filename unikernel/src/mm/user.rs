@@ -80,6 +80,21 @@ pub fn write_slice<T: Plain>(address: u64, values: &[T]) -> Result<(), Errno> {
     unsafe { copy_out_raw(address, values.as_ptr() as u64, size_of_val(values) as u64) }
 }
 
+/// Changes a word of the program's in one step, as other vCPUs and the program's own threads see it;
+/// returns what it was.
+pub fn update(address: u64, change: impl Fn(u32) -> u32) -> Result<u32, Errno> {
+    check(address, 4)?;
+    loop {
+        let old: u32 = read(address)?;
+        // SAFETY: the address is the program's; faults are fixed up.
+        match unsafe { entry::user_exchange(address, old, change(old)) } {
+            0 => return Ok(old),
+            1 => {}
+            _ => return Err(Errno::EFAULT),
+        }
+    }
+}
+
 /// Copies a string with its final zero byte; returns its length with that byte. ENAMETOOLONG if
 /// there is none in `most` bytes.
 ///

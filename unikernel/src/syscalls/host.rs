@@ -330,7 +330,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
             passed[4] = args[4];
         }
     }
-    let value = data.slot.call(number, &passed, wait);
+    let value = data.slot.call_unlocked(number, &passed, wait);
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {
         let told = match output.valid {

@@ -8,7 +8,6 @@ pub mod limits;
 mod memory;
 pub mod process;
 mod residence;
-
 mod shm;
 mod signal;
 mod sockets;
@@ -24,7 +23,7 @@ use crate::arch::{self, Frame};
 use crate::seccomp::{self, Verdict};
 use crate::signals::{self, Restart};
 use crate::threads::{current, scheduler};
-use crate::{boot, channel, text};
+use crate::{boot, channel, text, vcpus};
 
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
@@ -86,6 +85,35 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
             .first_call_at
             .store(arch::ticks(), Ordering::Relaxed);
     }
+    // A call's number is the low half of rax (arch/x86/entry/common.c).
+    let number = frame.original as u32 as usize;
+    if is_plain(frame, number) {
+        boot::count(&counters.patched_calls);
+        frame.r11 = frame.flags;
+        let id = match number {
+            GETTID => current().id(),
+            _ => boot::info().process.pid,
+        };
+        frame.rax = u64::from(id);
+        return Return::Quick;
+    }
+    vcpus::enter();
+    let way = serve(frame, number);
+    scheduler::share();
+    vcpus::leave();
+    way
+}
+
+/// Whether a number is all that there is to answer.
+fn is_plain(frame: &Frame, number: usize) -> bool {
+    frame.error == 0
+        && UNLOCKED.contains(&number)
+        && seccomp::passes(number as u32)
+        && !channel::is_kicked()
+}
+
+fn serve(frame: &mut Frame, number: usize) -> Return {
+    let counters = boot::counters();
     if frame.error != 0 {
         boot::count(&counters.trapped_calls);
         frame.rip = text::trapped(frame.rip);
@@ -93,12 +121,13 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
     }
-    // A call's number is the low half of rax (arch/x86/entry/common.c).
-    let number = frame.original as u32 as usize;
     let (result, made) = match seccomp::judge(frame, number as u32) {
         Verdict::Pass => (make(frame, number), true),
         Verdict::Result(result) => (result, false),
-        Verdict::Trapped => return Return::Quick,
+        Verdict::Trapped => {
+            signals::spread();
+            return Return::Quick;
+        }
     };
     frame.rax = match result {
         Ok(value) => value,
@@ -110,6 +139,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     }
     if number == RT_SIGRETURN {
         signals::deliver(frame, Restart::No);
+        signals::spread();
         return Return::Full;
     }
     let restart = match result {
@@ -122,6 +152,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     if restart != Restart::No || signals::interrupts(current()) {
         signals::deliver(frame, restart);
     }
+    signals::spread();
     Return::Quick
 }
 
@@ -140,6 +171,10 @@ fn make(frame: &mut Frame, number: usize) -> Result<u64, Errno> {
 }
 
 const RT_SIGRETURN: usize = 15;
+const GETPID: usize = 39;
+const GETTID: usize = 186;
+/// Calls that need neither the kernel's lock nor the program's memory.
+const UNLOCKED: [usize; 2] = [GETPID, GETTID];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
 const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];

@@ -21,6 +21,7 @@ use crate::mm::areas::Backing;
 use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
 use crate::threads::{current, futex, scheduler, Thread};
+use crate::vcpus;
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_SIGHAND: u64 = 0x800;
@@ -177,12 +178,12 @@ fn abandon(word: u64, id: u32) -> Result<(), Errno> {
     const WAITERS: u32 = 0x8000_0000;
     const OWNER_DIED: u32 = 0x4000_0000;
     const ID: u32 = 0x3fff_ffff;
-    let value: u32 = user::read(word)?;
-    if value & ID != id {
-        return Ok(());
-    }
-    user::write(word, &(value & WAITERS | OWNER_DIED))?;
-    if value & WAITERS != 0 {
+    let mine = |value: u32| value & ID == id;
+    let value = user::update(word, |value| match mine(value) {
+        true => value & WAITERS | OWNER_DIED,
+        false => value,
+    })?;
+    if mine(value) && value & WAITERS != 0 {
         match shared_word(word) {
             Some(address) => wake_shared(address, 1, futex::ANY)?,
             None => futex::wake(word, 1, futex::ANY)?,
@@ -231,21 +232,28 @@ pub fn sched_yield(_: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// membarrier(2): on one vCPU every switch of threads is a barrier. MEMBARRIER_CMD_QUERY is 0.
+/// membarrier(2): to enter the kernel is a barrier.
 pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
-    const PRIVATE: u64 = 1 << 3 | 1 << 4;
+    const QUERY: u64 = 0;
+    const PRIVATE_EXPEDITED: u64 = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: u64 = 1 << 4;
     match frame.rdi {
-        0 => Ok(PRIVATE),
-        command if command & PRIVATE != 0 => Ok(0),
+        QUERY => Ok(PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED),
+        PRIVATE_EXPEDITED => {
+            vcpus::wait_for_others();
+            Ok(0)
+        }
+        REGISTER_PRIVATE_EXPEDITED => Ok(0),
         _ => Err(Errno::EINVAL),
     }
 }
 
-/// getcpu(2): there is one vCPU, on node 0.
+/// getcpu(2): the CPU that the vCPU stands for, on node 0.
 pub fn getcpu(frame: &mut Frame) -> Result<u64, Errno> {
-    for address in [frame.rdi, frame.rsi] {
+    let cpu = vcpus::cpu(vcpus::index());
+    for (address, value) in [(frame.rdi, cpu), (frame.rsi, 0)] {
         if address != 0 {
-            user::write(address, &0u32)?;
+            user::write(address, &value)?;
         }
     }
     Ok(0)
@@ -266,7 +274,7 @@ fn wait_shared(address: u64, value: u32, bits: u32, deadline: Option<u64>) -> Re
     let deadline = deadline.map_or(0, |deadline| deadline.max(1));
     let args = [address, value.into(), bits.into(), deadline, 0, 0];
     let slot = Owned::take_for_call();
-    channel::result(slot.call(machine::FUTEX_WAIT, &args, Wait::Always))
+    channel::result(slot.call_unlocked(machine::FUTEX_WAIT, &args, Wait::Always))
 }
 
 fn wake_shared(address: u64, count: u32, bits: u32) -> Result<u64, Errno> {

@@ -1,6 +1,5 @@
 //! Futexes (futex(2)) between the threads of the process.
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 use pinion_abi::layout::USER_END;
@@ -8,16 +7,11 @@ use pinion_abi::Errno;
 use spin::Mutex;
 
 use super::scheduler::Woken;
+use super::waiters::Waiters;
 use super::{current, scheduler, Thread};
 use crate::mm::user;
 
-struct Waiter {
-    thread: Arc<Thread>,
-    bits: u32,
-}
-
-/// Waiters by the address of the word they wait at, first come first.
-static WAITERS: Mutex<BTreeMap<u64, VecDeque<Waiter>>> = Mutex::new(BTreeMap::new());
+static WAITERS: Mutex<Waiters<Arc<Thread>>> = Mutex::new(Waiters::new());
 
 /// Every bit: what FUTEX_WAIT and FUTEX_WAKE match.
 pub const ANY: u32 = u32::MAX;
@@ -38,35 +32,27 @@ pub fn wait(word: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    // The kernel is not preempted: nothing can come between this look and the wait.
+    // Who changes the word and then wakes needs the kernel's lock for that: nothing can come between
+    // this look and the wait.
     if user::read::<u32>(word)? != value {
         return Err(Errno::EAGAIN);
     }
     let thread = scheduler::find(current().id()).ok_or(Errno::ESRCH)?;
     scheduler::prepare();
-    let waiter = Waiter { thread, bits };
-    WAITERS.lock().entry(word).or_default().push_back(waiter);
+    WAITERS.lock().add(word, thread, bits);
     let error = match scheduler::block(deadline) {
         Woken::Awake => return Ok(0),
         Woken::TimedOut => Errno::ETIMEDOUT,
         Woken::Interrupted => Errno::EINTR,
     };
-    remove_current();
-    Err(error)
-}
-
-/// Takes the running thread out of every queue: a requeue may have moved it.
-fn remove_current() {
     let id = current().id();
-    WAITERS.lock().retain(|_, queue| {
-        queue.retain(|waiter| waiter.thread.id() != id);
-        !queue.is_empty()
-    });
+    WAITERS.lock().remove(|waiter| waiter.id() == id);
+    Err(error)
 }
 
 /// Nobody waits any more: the process is new, and its only thread runs.
 pub fn forget_waiters() {
-    let waiters = core::mem::take(&mut *WAITERS.lock());
+    let waiters = core::mem::replace(&mut *WAITERS.lock(), Waiters::new());
     drop(waiters);
 }
 
@@ -78,24 +64,13 @@ pub fn wake(word: u64, count: u32, bits: u32) -> Result<u64, Errno> {
     }
     let mut woken = 0;
     while woken < u64::from(count) {
-        let next = take(word, bits);
+        let next = WAITERS.lock().take(word, bits);
         match next {
             Some(thread) => woken += u64::from(scheduler::wake(&thread)),
             None => break,
         }
     }
     Ok(woken)
-}
-
-fn take(word: u64, bits: u32) -> Option<Arc<Thread>> {
-    let mut waiters = WAITERS.lock();
-    let queue = waiters.get_mut(&word)?;
-    let at = queue.iter().position(|waiter| waiter.bits & bits != 0)?;
-    let waiter = queue.remove(at)?;
-    if queue.is_empty() {
-        waiters.remove(&word);
-    }
-    Some(waiter.thread)
 }
 
 /// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some waiters and has others wait at `target`.
@@ -115,16 +90,7 @@ pub fn requeue(
         }
     }
     let woken = wake(word, wake_count, ANY)?;
-    let mut moved = 0;
-    let mut waiters = WAITERS.lock();
-    while moved < u64::from(move_count) {
-        let Some(waiter) = waiters.get_mut(&word).and_then(VecDeque::pop_front) else {
-            break;
-        };
-        waiters.entry(target).or_default().push_back(waiter);
-        moved += 1;
-    }
-    waiters.retain(|_, queue| !queue.is_empty());
+    let moved = WAITERS.lock().requeue(word, target, move_count);
     Ok(woken + moved)
 }
 
@@ -144,16 +110,17 @@ pub fn wake_op(
     if operation >> 31 & 1 != 0 {
         operand = 1u32.checked_shl(operand & 31).unwrap_or(0);
     }
-    let old: u32 = user::read(second)?;
-    let new = match operation >> 28 & 7 {
+    let kind = operation >> 28 & 7;
+    if kind > 4 {
+        return Err(Errno::ENOSYS);
+    }
+    let old = user::update(second, |old| match kind {
         0 => operand,
         1 => old.wrapping_add(operand),
         2 => old | operand,
         3 => old & !operand,
-        4 => old ^ operand,
-        _ => return Err(Errno::ENOSYS),
-    };
-    user::write(second, &new)?;
+        _ => old ^ operand,
+    })?;
     let (old_signed, compared_signed) = (old as i32, compared as i32);
     let also = match operation >> 24 & 15 {
         0 => old == compared,

@@ -1,149 +1,19 @@
-//! Threads: the unikernel's own, any number of them on the vCPU.
+//! Threads: the unikernel's own, any number of them on the vCPUs.
 //!
 //! The kernel itself is not preempted: a kick of the monitor takes effect in the program, or when
-//! the kernel goes back to it. So what follows needs no more than that no lock is held over
-//! [`scheduler::block`].
+//! the kernel goes back to it. And one vCPU at a time is in it ([`crate::vcpus`]). So what follows needs
+//! no more than that no other lock is held over [`scheduler::block`].
 
+#[cfg(not(test))]
 pub mod futex;
+mod queue;
+#[cfg(not(test))]
 pub mod scheduler;
+#[cfg(test)]
+mod tests;
+#[cfg(not(test))]
+mod thread;
+mod waiters;
 
-use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-
-use pinion_abi::layout::{PAGE, PHYSICAL};
-
-use spin::Mutex;
-
-use crate::arch::per_cpu::variables;
-use crate::arch::switch::{start_thread, Context, Extended};
-use crate::arch::{self, Frame};
-use crate::mm::memory;
-use crate::seccomp::Rules;
-use crate::signals::info::Pending;
-
-/// Pages of a thread's kernel stack.
-const STACK_PAGES: usize = 8;
-/// Thread ids other than the process's own begin above the host's largest pid (PID_MAX_LIMIT).
-const FIRST_ID: u32 = 1 << 22;
-
-static NEXT_ID: AtomicU32 = AtomicU32::new(FIRST_ID);
-
-pub struct Thread {
-    id: AtomicU32,
-    /// The kernel stack's pages.
-    stack: u64,
-    context: UnsafeCell<Context>,
-    _extended: Box<Extended>,
-    fs_base: AtomicU64,
-    gs_base: AtomicU64,
-    /// set_tid_address(2): cleared, and a waiter woken, when the thread ends.
-    pub clear_child_tid: AtomicU64,
-    /// set_robust_list(2).
-    pub robust_list: AtomicU64,
-    /// sigprocmask(2): the signals that it blocks.
-    pub blocked_signals: AtomicU64,
-    /// Signals sent to this thread alone that it has not taken yet.
-    pub pending_signals: Pending,
-    /// What it waits for although it blocks it (sigwaitinfo(2)).
-    pub awaited_signals: AtomicU64,
-    /// The mask that the next handler's return restores, if `restores` (sigsuspend(2)).
-    pub restored_signals: AtomicU64,
-    pub restores: AtomicBool,
-    /// sigaltstack(2): ss_sp, ss_flags, ss_size.
-    pub alternate_stack: Mutex<[u64; 3]>,
-    /// What it may call.
-    pub rules: Mutex<Rules>,
-    /// Whether a signal ended its last wait.
-    interrupted: AtomicBool,
-    /// Whether it waits for [`scheduler::wake`].
-    blocked: AtomicBool,
-    /// Whether a deadline ended its last wait.
-    timed_out: AtomicBool,
-    /// The deadline under which it stands in the scheduler's list; 0: none.
-    deadline: AtomicU64,
-}
-
-// SAFETY: the context is only used by the scheduler, when it switches from or to the thread.
-unsafe impl Send for Thread {}
-// SAFETY: as above; the other fields are atomic or do not change.
-unsafe impl Sync for Thread {}
-
-impl Thread {
-    /// The first thread, whose kernel stack the caller already stands on, or will.
-    pub fn first(id: u32) -> Option<Arc<Thread>> {
-        Thread::make(id, 0)
-    }
-
-    fn make(id: u32, fs_base: u64) -> Option<Arc<Thread>> {
-        let stack = memory::allocate_pages(STACK_PAGES)?;
-        let mut extended = Extended::current();
-        Some(Arc::new(Thread {
-            id: AtomicU32::new(id),
-            stack,
-            context: UnsafeCell::new(Context {
-                stack: 0,
-                extended: &mut *extended,
-            }),
-            _extended: extended,
-            fs_base: AtomicU64::new(fs_base),
-            gs_base: AtomicU64::new(0),
-            clear_child_tid: AtomicU64::new(0),
-            robust_list: AtomicU64::new(0),
-            blocked_signals: AtomicU64::new(0),
-            pending_signals: Pending::new(),
-            awaited_signals: AtomicU64::new(0),
-            restored_signals: AtomicU64::new(0),
-            restores: AtomicBool::new(false),
-            alternate_stack: Mutex::new([0, 2, 0]),
-            rules: Mutex::new(Rules::default()),
-            interrupted: AtomicBool::new(false),
-            blocked: AtomicBool::new(false),
-            timed_out: AtomicBool::new(false),
-            deadline: AtomicU64::new(0),
-        }))
-    }
-
-    /// A thread that begins with these registers; it runs once it is made ready.
-    pub fn new(frame: &Frame, fs_base: u64) -> Option<Arc<Thread>> {
-        let thread = Thread::make(NEXT_ID.fetch_add(1, Ordering::Relaxed), fs_base)?;
-        thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
-        let mask = current().blocked_signals.load(Ordering::Relaxed);
-        thread.blocked_signals.store(mask, Ordering::Relaxed);
-        *thread.rules.lock() = current().rules.lock().clone();
-        let at = thread.stack_top() - size_of::<Frame>() as u64;
-        // SAFETY: the new stack is nobody else's; `start_thread` finds the frame right above the
-        // return address, below which stand the six registers that `switch_context` takes.
-        unsafe {
-            (at as *mut Frame).write(*frame);
-            ((at - 8) as *mut u64).write(start_thread as *const () as u64);
-            (*thread.context.get()).stack = at - 8 - 6 * 8;
-        }
-        Some(thread)
-    }
-
-    /// gettid(2).
-    pub fn id(&self) -> u32 {
-        self.id.load(Ordering::Relaxed)
-    }
-
-    /// The kernel stack's end.
-    pub fn stack_top(&self) -> u64 {
-        PHYSICAL + self.stack + STACK_PAGES as u64 * PAGE
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        memory::free_pages(self.stack, STACK_PAGES);
-    }
-}
-
-/// The thread that runs.
-pub fn current() -> &'static Thread {
-    // SAFETY: the scheduler keeps the running thread alive and sets the variable at each switch;
-    // the reference is not kept beyond the thread's end.
-    unsafe { &*(*variables()).thread }
-}
+#[cfg(not(test))]
+pub use thread::{current, Thread};

@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Busy = 1,
     /// Published, and nobody has looked yet.
     Unknown = 2,
-    /// Reading and writing wait for a disk at most.
+    /// Reading and writing wait for a disk at most, if for anything.
     Regular = 3,
     /// Reading and writing can block.
     Other = 4,
@@ -43,7 +43,21 @@ pub(super) enum Kind {
     Listing = 5,
 }
 
+/// /dev/null, /dev/zero, /dev/full, /dev/urandom: they do not block, but with RWF_NOWAIT they stop as soon
+/// as another thread wants the processor.
+const NEVER_BLOCK: [(u32, u32); 4] = [(1, 3), (1, 5), (1, 7), (1, 9)];
+
 impl Kind {
+    /// That of a file of no proc file system.
+    pub fn of(status: &libc::statx) -> Kind {
+        let device = (status.stx_rdev_major, status.stx_rdev_minor);
+        match sys::file_type(status) {
+            libc::S_IFREG | libc::S_IFDIR => Kind::Regular,
+            libc::S_IFCHR if NEVER_BLOCK.contains(&device) => Kind::Regular,
+            _ => Kind::Other,
+        }
+    }
+
     fn from(state: u8) -> Kind {
         match state {
             0 => Kind::Free,

@@ -76,13 +76,12 @@ impl Service {
         if known != Kind::Unknown {
             return Ok(known);
         }
-        let kind = match sys::file_type(&sys::describe(fd)?) {
-            libc::S_IFREG | libc::S_IFDIR if sys::is_proc(fd)? => match self.proc_access(fd) {
+        let kind = match Kind::of(&sys::describe(fd)?) {
+            Kind::Regular if sys::is_proc(fd)? => match self.proc_access(fd) {
                 Ok(Access::File(kind)) => kind,
                 _ => Kind::Other,
             },
-            libc::S_IFREG | libc::S_IFDIR => Kind::Regular,
-            _ => Kind::Other,
+            kind => kind,
         };
         self.table.learn(fd, kind);
         Ok(kind)

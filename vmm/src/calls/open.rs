@@ -311,8 +311,7 @@ impl Service {
         let kind = match sys::file_type(&stat) {
             libc::S_IFLNK => return Err(Errno::ELOOP.into()),
             libc::S_IFDIR if wanted.has(libc::O_CREAT) => return Err(Errno::EISDIR.into()),
-            libc::S_IFDIR | libc::S_IFREG => Kind::Regular,
-            _ => Kind::Other,
+            _ => Kind::of(&stat),
         };
         if !wanted.may_block && opening_blocks(&stat, wanted.flags) {
             return Err(Failure::WouldBlock);

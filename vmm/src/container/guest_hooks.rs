@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_abi::boot::Inherited;
@@ -51,7 +51,7 @@ enum Failure {
 
 /// What hooks share with the container's program.
 pub struct Surroundings<'a> {
-    pub factory: &'a Rc<Factory>,
+    pub factory: &'a Arc<Factory>,
     pub procfs: &'a Procfs,
     pub rlimits: Limits,
     pub filters: Filters,

@@ -61,8 +61,15 @@ fn init(
     } = host;
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
-    let limit = plan.machine.memory_limit;
-    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, missing, limit)?;
+    let machine_limits = plan.machine.limits();
+    let factory = Factory::new(
+        kvm,
+        fds::keep_private,
+        kernel,
+        monitor,
+        missing,
+        machine_limits,
+    )?;
     let machine = factory.make()?;
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 

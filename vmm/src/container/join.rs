@@ -88,7 +88,7 @@ fn join(
         host.kernel,
         host.monitor,
         host.missing,
-        plan.machine.memory_limit,
+        plan.machine.limits(),
     )?
     .make()?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;

@@ -17,7 +17,7 @@ use crate::container::rlimits::Limit;
 use crate::container::signals;
 use crate::errno::{check, Errno};
 use crate::exit::{end_as, ExitStatus};
-use crate::machine::{self, Factory, MachineError};
+use crate::machine::{self, Factory, Limits, MachineError};
 
 #[derive(Debug, thiserror::Error)]
 enum ResumeError {
@@ -63,13 +63,17 @@ fn start(state: RawFd) -> Result<ExitStatus, ResumeError> {
     signals::take_over(state.inherited.ignored, state.inherited.blocked);
     state.ids.take()?;
     fds::set_private_floor(state.private_floor);
+    let limits = Limits {
+        memory: state.memory_limit,
+        vcpus: state.vcpus,
+    };
     let factory = Factory::again(
         taken_over(state.kvm)?,
         fds::keep_private,
         taken_over(state.kernel)?.into(),
         taken_over(state.monitor)?,
         state.missing.map(taken_over).transpose()?,
-        state.memory_limit,
+        limits,
         state.known,
     )?;
     let procfs = Procfs::from(taken_over(state.proc)?);

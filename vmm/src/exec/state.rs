@@ -22,7 +22,9 @@ pub struct State {
     pub program: RawFd,
     pub program_bytes: u64,
     pub private_floor: RawFd,
-    pub memory_limit: u64,
+    pub memory_limit: Option<u64>,
+    /// How many vCPUs the machine may have.
+    pub vcpus: u32,
     pub known: Known,
     pub dumpable: bool,
     pub verbose: bool,

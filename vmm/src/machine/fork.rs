@@ -19,6 +19,11 @@ pub(super) const FORK: [u32; 4] = [56, 57, 58, 435];
 impl Runner {
     /// Answers the slot: in the parent with the child's pid, in the child with 0.
     pub(super) fn fork(&mut self, slot: usize) -> Result<(), KvmError> {
+        if self.index != 0 {
+            // The child's machine is made by the thread that is its only one: the first vCPU's.
+            self.server.answer(slot, Errno::EINVAL.as_result());
+            return Ok(());
+        }
         self.vcpu.settle()?;
         let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
         let forked = match self.server.service().may_make(&FORK) {
@@ -49,11 +54,11 @@ impl Runner {
             pages.give(&vm)?;
         }
         let vcpu = self.factory.kvm.create_vcpu(&vm, 0)?;
-        tables::start(self.factory.processor()?, &vcpu, &self.image.header)?;
+        tables::start(self.factory.processor()?, &vcpu, &self.header, 0)?;
         vcpu.set_sregs(sregs)?;
         vcpu.set_regs(regs)?;
         kick::aim(vcpu.immediate_exit());
-        self.vcpu = vcpu;
+        *self.vcpu = vcpu;
         *self.server.machinery.vm() = vm;
         self.name();
         helper::spawn(&self.server);

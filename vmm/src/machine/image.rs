@@ -73,10 +73,11 @@ pub fn load(file: &File, memory: &Memory) -> Result<Image, ImageError> {
         magic: field(0),
         fingerprint: field(1),
         entry: field(2),
-        syscall: field(3),
-        exception: field(4),
-        out_start: field(5),
-        out_end: field(6),
+        other_entry: field(3),
+        syscall: field(4),
+        exception: field(5),
+        out_start: field(6),
+        out_end: field(7),
     };
     if header.magic != IMAGE_MAGIC {
         return Err(ImageError::Invalid("its header is missing"));

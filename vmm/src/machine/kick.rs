@@ -2,8 +2,10 @@
 //! once.
 
 use std::arch::global_asm;
+use std::cell::Cell;
 use std::io;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::null_mut;
+use std::thread::yield_now;
 
 use pinion_abi::channel::TIMER;
 
@@ -19,24 +21,46 @@ const SI_TIMER: libc::c_int = -2;
 /// What sigaction(2) is told of a handler.
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// The vCPU's `immediate_exit`: a kick that comes just before KVM_RUN must not be lost.
-static IMMEDIATE_EXIT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+thread_local! {
+    /// The `immediate_exit` of the vCPU that this thread runs: a kick that comes just before KVM_RUN
+    /// must not be lost.
+    static IMMEDIATE_EXIT: Cell<*mut u8> = const { Cell::new(null_mut()) };
+    /// Whether a kick came since [`forget`].
+    static CAME: Cell<bool> = const { Cell::new(false) };
+}
 
 extern "C" fn note(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid structure.
     if unsafe { (*info).si_code } == SI_TIMER {
         return signals::note(signal, info, context);
     }
+    CAME.set(true);
     leave_soon();
 }
 
-/// Has the vCPU's next run end at once. For signal handlers, too.
+/// Has the next run of this thread's vCPU end at once. For signal handlers, too.
 pub fn leave_soon() {
-    let flag = IMMEDIATE_EXIT.load(Ordering::Relaxed);
+    let flag = IMMEDIATE_EXIT.get();
     if !flag.is_null() {
         // SAFETY: the pointer is that of a vCPU's shared page, which stays mapped as long as the
-        // process runs a guest.
+        // thread runs that vCPU.
         unsafe { flag.write_volatile(1) };
+    }
+}
+
+/// Waits from here on for the next kick.
+pub fn forget() {
+    CAME.set(false);
+}
+
+/// Waits for a kick that is on its way; not for ever, as who kicks may be ended before it does.
+pub fn wait() {
+    const TURNS: usize = 10_000;
+    for _ in 0..TURNS {
+        if CAME.get() {
+            return;
+        }
+        yield_now();
     }
 }
 
@@ -62,14 +86,13 @@ struct Action {
     mask: u64,
 }
 
-/// The handler is for the vCPU with that `immediate_exit` from now on.
+/// This thread runs the vCPU with that `immediate_exit` from now on.
 pub fn aim(immediate_exit: *mut u8) {
-    IMMEDIATE_EXIT.store(immediate_exit, Ordering::Relaxed);
+    IMMEDIATE_EXIT.set(immediate_exit);
 }
 
-/// Installs the handler for the vCPU with that `immediate_exit`.
-pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
-    aim(immediate_exit);
+/// Installs the handler.
+pub fn prepare() -> io::Result<()> {
     const SA_RESTORER: u64 = 0x0400_0000;
     let action = Action {
         handler: note,
@@ -79,7 +102,7 @@ pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
         mask: !0,
     };
     let action: *const Action = &action;
-    let old = std::ptr::null_mut::<Action>();
+    let old = null_mut::<Action>();
     // SAFETY: the structure is the kernel's; the handler is made to interrupt any instruction.
     match unsafe { libc::syscall(libc::SYS_rt_sigaction, KICK, action, old, 8) } {
         0 => Ok(()),
@@ -87,7 +110,7 @@ pub fn prepare(immediate_exit: *mut u8) -> io::Result<()> {
     }
 }
 
-/// A vCPU's thread, as the target of kicks.
+/// A thread of this process, as the target of kicks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     process: libc::pid_t,
@@ -95,11 +118,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// The thread's id.
-    pub fn thread(&self) -> libc::pid_t {
-        self.thread
-    }
-
     /// The calling thread.
     pub fn this_thread() -> Target {
         // SAFETY: both calls take nothing.
@@ -108,6 +126,18 @@ impl Target {
             process,
             thread: thread as libc::pid_t,
         }
+    }
+
+    pub fn new(process: libc::pid_t, thread: libc::pid_t) -> Target {
+        Target { process, thread }
+    }
+
+    pub fn process(&self) -> libc::pid_t {
+        self.process
+    }
+
+    pub fn thread(&self) -> libc::pid_t {
+        self.thread
     }
 
     pub fn kick(&self) {

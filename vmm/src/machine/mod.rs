@@ -13,6 +13,7 @@ mod requests;
 mod search;
 mod server;
 mod signals;
+mod start;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -20,23 +21,22 @@ mod thread;
 mod ticker;
 mod timeline;
 mod timers;
+mod vcpus;
 mod vdso;
 mod vfork;
 mod workers;
 
-use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
-use pinion_abi::layout::{per_cpu, physical, vector, KERNEL, PER_CPU};
+use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
 use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
@@ -70,6 +70,15 @@ pub enum MachineError {
     Kick(io::Error),
 }
 
+/// What a machine may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that its memory may grow to; `None`: what the host has.
+    pub memory: Option<u64>,
+    /// It has no more than its process has CPUs.
+    pub vcpus: u32,
+}
+
 /// What machines are made of. It needs the host's files for the first one only; a child of fork(2)
 /// makes its machine of the same.
 pub struct Factory {
@@ -80,16 +89,18 @@ pub struct Factory {
     monitor: OwnedFd,
     /// Where guests count what they did not get: the container's, or nowhere.
     missing: Option<OwnedFd>,
-    memory_limit: u64,
+    limits: Limits,
+    /// The host's numbers of the CPUs that vCPUs stand for.
+    cpus: Vec<u32>,
     /// Found out when the first machine wants to know.
-    processor: OnceCell<tables::Processor>,
-    vdso: OnceCell<Option<vdso::Pages>>,
+    processor: OnceLock<tables::Processor>,
+    vdso: OnceLock<Option<vdso::Pages>>,
     known: Known,
 }
 
 /// A microVM in which the unikernel is loaded, but nothing has run yet.
 pub struct Machine {
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vm: Vm,
     vcpu: Vcpu,
     memory: Memory,
@@ -114,24 +125,24 @@ pub struct Guest {
 }
 
 impl Factory {
-    /// `missing`: a file of [`pinion_abi::missing`]. `memory_limit`: bytes that a guest's memory may
-    /// grow to; `None`: what the host has.
+    /// `missing`: a file of [`pinion_abi::missing`].
     pub fn new(
         kvm: OwnedFd,
         keep: Keep,
         kernel: File,
         monitor: OwnedFd,
         missing: Option<OwnedFd>,
-        memory_limit: Option<u64>,
-    ) -> Result<Rc<Factory>, MachineError> {
-        Ok(Rc::new(Factory {
+        limits: Limits,
+    ) -> Result<Arc<Factory>, MachineError> {
+        Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
             missing,
-            memory_limit: memory_limit.unwrap_or_else(host_memory),
-            processor: OnceCell::new(),
-            vdso: OnceCell::new(),
+            limits,
+            cpus: start::cpus(limits.vcpus),
+            processor: OnceLock::new(),
+            vdso: OnceLock::new(),
             known: Known::default(),
         }))
     }
@@ -143,18 +154,19 @@ impl Factory {
         kernel: File,
         monitor: OwnedFd,
         missing: Option<OwnedFd>,
-        memory_limit: u64,
+        limits: Limits,
         known: Known,
-    ) -> Result<Rc<Factory>, MachineError> {
+    ) -> Result<Arc<Factory>, MachineError> {
         let processor = known.processor();
-        Ok(Rc::new(Factory {
+        Ok(Arc::new(Factory {
             kvm: Kvm::new(kvm, keep)?,
             kernel,
             monitor,
             missing,
-            memory_limit,
-            processor: processor.map_or_else(OnceCell::new, OnceCell::from),
-            vdso: OnceCell::from(known.vdso()),
+            limits,
+            cpus: start::cpus(limits.vcpus),
+            processor: processor.map_or_else(OnceLock::new, OnceLock::from),
+            vdso: OnceLock::from(known.vdso()),
             known,
         }))
     }
@@ -175,8 +187,8 @@ impl Factory {
         self.missing.as_ref().map(OwnedFd::as_fd)
     }
 
-    pub fn memory_limit(&self) -> u64 {
-        self.memory_limit
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     fn processor(&self) -> Result<&tables::Processor, KvmError> {
@@ -189,10 +201,10 @@ impl Factory {
         }
     }
 
-    pub fn make(self: &Rc<Self>) -> Result<Machine, MachineError> {
+    pub fn make(self: &Arc<Self>) -> Result<Machine, MachineError> {
         let mut timeline = Timeline::start();
         let vm = self.kvm.create_vm()?;
-        let memory = Memory::reserve(self.memory_limit)?;
+        let memory = Memory::reserve(self.limits.memory.unwrap_or_else(host_memory))?;
         if let Some(file) = &self.missing {
             memory.count_in(file.as_fd())?;
         }
@@ -201,7 +213,7 @@ impl Factory {
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
         let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
-        let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header)?;
+        let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header, 0)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
         let vdso = shared_tsc
@@ -227,7 +239,7 @@ impl Factory {
         })?;
         timeline.mark("task");
         Ok(Machine {
-            factory: Rc::clone(self),
+            factory: Arc::clone(self),
             vm,
             vcpu,
             memory,
@@ -309,6 +321,8 @@ impl Machine {
         info.vdso_bytes = self.vdso.map_or(0, |pages| pages.bytes);
         info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
         info.verbose = u32::from(guest.verbose);
+        info.vcpus = self.factory.cpus.len() as u32;
+        info.cpus[..self.factory.cpus.len()].copy_from_slice(&self.factory.cpus);
         info.process = process_info(guest);
         self.factory.known.tell(info);
         info.strings = StringsInfo {
@@ -372,7 +386,7 @@ pub fn report(text: &str) {
 
 /// A microVM whose next step is the kernel's first instruction.
 pub struct Loaded {
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vcpu: Vcpu,
     server: Server,
     image: Image,
@@ -386,16 +400,19 @@ impl Loaded {
         let server = Arc::new(self.server);
         report::end_on_panic();
         // SAFETY: the server is never dropped: threads without end hold it.
-        unsafe { signals::note_in(server.header(), server.answered()) };
-        kick::prepare(self.vcpu.immediate_exit()).map_err(MachineError::Kick)?;
+        unsafe { signals::note_in(server.header(), server.vcpus.first_woken()) };
+        kick::prepare().map_err(MachineError::Kick)?;
+        server.vcpus.start();
         helper::spawn(&server);
         ticker::spawn(&server);
         Ok(Runner {
             factory: self.factory,
             vdso: self.vdso,
-            vcpu: self.vcpu,
+            index: 0,
+            vcpu: Box::new(self.vcpu),
             server,
-            image: self.image,
+            header: self.image.header,
+            at_program: false,
             last: Instant::now(),
             child: vfork::Child::default(),
         }
@@ -406,11 +423,14 @@ impl Loaded {
 /// The loop around one vCPU.
 struct Runner {
     /// What a child of fork(2) needs for a VM of its own.
-    factory: Rc<Factory>,
+    factory: Arc<Factory>,
     vdso: Option<vdso::Pages>,
-    vcpu: Vcpu,
+    index: usize,
+    vcpu: Box<Vcpu>,
     server: Arc<Server>,
-    image: Image,
+    header: ImageHeader,
+    /// Whether the vCPU was in the program when it last left.
+    at_program: bool,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
     child: vfork::Child,
@@ -418,12 +438,13 @@ struct Runner {
 
 impl Runner {
     fn run(mut self) -> Result<ExitStatus, KvmError> {
+        kick::aim(self.vcpu.immediate_exit());
         match self.run_on()? {}
     }
 
     fn run_on(&mut self) -> Result<Infallible, KvmError> {
         loop {
-            let exit = self.vcpu.run()?;
+            let exit = self.enter()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
             match exit {
                 Exit::Out(ports::SERVE) => self.serve()?,
@@ -450,13 +471,37 @@ impl Runner {
         }
     }
 
+    fn enter(&mut self) -> Result<Exit, KvmError> {
+        if self.child.active() {
+            // Its parent's thread is the one that kicks would find.
+            return self.vcpu.run();
+        }
+        let server = Arc::clone(&self.server);
+        server.vcpus.enter(self.index);
+        // A kick of before was not sent; the kernel sees the flag itself on its way to the program.
+        let preempt = &server.header().vcpus[self.index].preempt;
+        let kicked = self.at_program && preempt.load(Ordering::SeqCst) != 0;
+        let exit = if kicked {
+            Ok(Exit::Interrupted)
+        } else {
+            self.vcpu.run()
+        };
+        server.vcpus.leave(self.index);
+        self.at_program = false;
+        exit
+    }
+
     fn serve(&mut self) -> Result<(), KvmError> {
         if self.child.active() {
             return self.serve_child();
         }
-        let direct = match self.server.serve_direct() {
+        let direct = match self.server.serve_direct(self.index) {
             Direct::Fork(slot) => return self.fork(slot),
             Direct::Vfork(slot) => return self.vfork(slot),
+            Direct::Start(slot) => {
+                self.start_another(slot);
+                return Ok(());
+            }
             Direct::Exec(slot, address, bytes) => {
                 self.exec(slot, address, bytes);
                 return Ok(());
@@ -474,7 +519,7 @@ impl Runner {
         }
         // Either the helper has the request and no core, or the program itself executed `out`.
         let rip = self.vcpu.regs()?.rip;
-        let own = self.image.header.out_start..=self.image.header.out_end;
+        let own = self.header.out_start..=self.header.out_end;
         if !own.contains(&rip) {
             return self.general_protection();
         }
@@ -485,15 +530,15 @@ impl Runner {
     /// A child of vfork(2) serves what its vCPU names, and nothing that others have pushed.
     fn serve_child(&mut self) -> Result<(), KvmError> {
         self.child.serving(self.server.direct());
-        match self.server.serve_direct() {
-            Direct::Fork(slot) | Direct::Vfork(slot) => {
+        match self.server.serve_direct(0) {
+            Direct::Fork(slot) | Direct::Vfork(slot) | Direct::Start(slot) => {
                 self.server.answer(slot, Errno::ENOSYS.as_result());
             }
             Direct::Exec(slot, address, bytes) => self.exec(slot, address, bytes),
             Direct::Served => {}
             Direct::None => {
                 let rip = self.vcpu.regs()?.rip;
-                let own = self.image.header.out_start..=self.image.header.out_end;
+                let own = self.header.out_start..=self.header.out_end;
                 if !own.contains(&rip) {
                     return self.general_protection();
                 }
@@ -517,17 +562,17 @@ impl Runner {
     /// A signal of the host ended the run: a kick, or one of the guest's.
     fn interrupted(&mut self) -> Result<(), KvmError> {
         self.vcpu.set_immediate_exit(false);
-        let preempt = &self.server.header().preempt;
-        if preempt.load(Ordering::Acquire) == 0 {
-            return Ok(());
-        }
+        let preempt = &self.server.header().vcpus[self.index].preempt;
         let regs = self.vcpu.regs()?;
         // The kernel itself is not preempted: it looks at the flag before it goes back. Nor is
         // an exception that is on its way overtaken.
         if regs.rip >= PER_CPU || self.vcpu.has_exception()? {
             return Ok(());
         }
-        preempt.store(0, Ordering::Release);
+        if preempt.swap(0, Ordering::SeqCst) == 0 {
+            self.at_program = true;
+            return Ok(());
+        }
         self.raise(vector::PREEMPT, regs)
     }
 
@@ -543,15 +588,15 @@ impl Runner {
             regs.rsp,
             u64::from(sregs.ss.selector),
         ];
-        let top = physical::PER_CPU + per_cpu::EXCEPTION_STACK + pinion_abi::layout::PAGE;
+        let top = physical::area(self.index) + per_cpu::EXCEPTION_STACK + pinion_abi::layout::PAGE;
         let at = self
             .server
             .memory
             .boot_pages()
             .wrapping_add(top as usize - size_of_val(&frame));
-        // SAFETY: the vCPU's exception stack lies in the boot memory; the vCPU is not running.
+        // SAFETY: every vCPU's exception stack lies in the boot memory; this vCPU is not running.
         unsafe { at.cast::<[u64; 7]>().write_unaligned(frame) };
-        regs.rip = self.image.header.exception;
+        regs.rip = self.header.exception;
         regs.rsp = PER_CPU + per_cpu::END;
         regs.rflags = tables::FLAGS;
         self.vcpu.set_regs(&regs)

@@ -85,7 +85,11 @@ impl Server {
             PENDING => Ok(signals::pending() as i64),
             IDLE if !may_block => return Answer::WouldBlock,
             IDLE => {
-                self.idle(a, b);
+                self.idle(a, b, c);
+                Ok(0)
+            }
+            WAKE => {
+                self.wake(a);
                 Ok(0)
             }
             FUTEX_WAIT if !may_block => return Answer::WouldBlock,
@@ -97,7 +101,7 @@ impl Server {
                 workers::cancel(self, a as usize);
                 Ok(0)
             }
-            TIMER_CREATE => timers::create(a, *self.vcpu()),
+            TIMER_CREATE => timers::create(a, self.vcpus.target(0)),
             TIMER_DELETE => timers::delete(a),
             ATTACH => self.attach(a, b, c, d),
             SIGNAL => self.signal(slot, a, b),

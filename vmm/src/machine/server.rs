@@ -2,23 +2,22 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use pinion_abi::calls::machine;
 use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLOTS, SLOT_BYTES};
-use pinion_abi::layout::physical;
+use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
-use super::futex;
-use super::kick::Target;
 use super::memory::Memory;
 use super::requests::{last_errno, Machinery};
 use super::signals;
 use super::ticker::Ticker;
+use super::vcpus::Vcpus;
 use super::workers::{self, Workers};
 use crate::calls::{Answer, Service, SlotData};
 
-/// Serves one channel. The vCPU's thread and a helper share it.
+/// Serves the channel. The vCPUs' threads and a helper share it.
 pub struct Server {
     pub memory: Memory,
     service: Service,
@@ -29,14 +28,11 @@ pub struct Server {
     pub(super) awake: AtomicU32,
     /// Exits for the channel, for the counters.
     pub exits: AtomicU64,
-    /// The vCPU's thread.
-    vcpu: Mutex<Target>,
+    pub(super) vcpus: Vcpus,
     pub(super) ticker: Ticker,
     /// Whether the guest wants its threads preempted.
     pub(super) ticking: AtomicBool,
     pub(super) workers: Workers,
-    /// Requests answered by workers; the header has a copy for the guest.
-    answered: AtomicU32,
 }
 
 /// What the vCPU left for.
@@ -47,6 +43,8 @@ pub enum Direct {
     Served,
     /// To fork(2); the answer goes to this slot.
     Fork(usize),
+    /// To start another vCPU; as for `Fork`.
+    Start(usize),
     /// To vfork(2); likewise.
     Vfork(usize),
     /// To execve(2): the slot, and where in the guest's memory the request is.
@@ -77,6 +75,8 @@ fn named(direct: u32) -> Option<usize> {
 
 impl Server {
     pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
+        let vcpus = Vcpus::default();
+        vcpus.start();
         Server {
             memory,
             service,
@@ -84,16 +84,11 @@ impl Server {
             taken: AtomicU32::new(0),
             awake: AtomicU32::new(0),
             exits: AtomicU64::new(0),
-            vcpu: Mutex::new(Target::this_thread()),
+            vcpus,
             ticker: Ticker::default(),
             ticking: AtomicBool::new(false),
             workers: Workers::default(),
-            answered: AtomicU32::new(0),
         }
-    }
-
-    pub(super) fn vcpu(&self) -> MutexGuard<'_, Target> {
-        self.vcpu.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn channel(&self) -> *mut u8 {
@@ -126,14 +121,14 @@ impl Server {
         unsafe { &*child }
     }
 
-    /// The slot that the vCPU named before it left.
+    /// The slot that the first vCPU named before it left.
     pub(super) fn direct(&self) -> Option<usize> {
-        named(self.header().direct.load(Ordering::Acquire))
+        named(self.header().vcpus[0].direct.load(Ordering::Acquire))
     }
 
     /// The same, once.
     pub(super) fn take_direct(&self) -> Option<usize> {
-        named(self.header().direct.swap(0, Ordering::Acquire))
+        named(self.header().vcpus[0].direct.swap(0, Ordering::Acquire))
     }
 
     /// Takes the next request from the ring.
@@ -177,10 +172,11 @@ impl Server {
         served
     }
 
-    /// Serves the slot that the vCPU named before it left, if it did; but a fork is the caller's to
-    /// make.
-    pub fn serve_direct(self: &Arc<Self>) -> Direct {
-        let direct = self.header().direct.swap(0, Ordering::Acquire);
+    /// Serves the slot that the vCPU named before it left, if it did; but forks and new vCPUs are the
+    /// caller's to make.
+    pub fn serve_direct(self: &Arc<Self>, vcpu: usize) -> Direct {
+        let direct = &self.header().vcpus[vcpu].direct;
+        let direct = direct.swap(0, Ordering::Acquire);
         if direct == 0 {
             return Direct::None;
         }
@@ -189,6 +185,7 @@ impl Server {
             let slot = self.slot(index).0;
             match slot.number.load(Ordering::Relaxed) {
                 machine::FORK => return Direct::Fork(index),
+                machine::START_VCPU => return Direct::Start(index),
                 machine::VFORK => return Direct::Vfork(index),
                 machine::EXEC => {
                     let argument = |at: usize| slot.args[at].load(Ordering::Relaxed);
@@ -214,34 +211,24 @@ impl Server {
     /// Serves a slot on a worker, and tells the guest.
     pub(super) fn serve_apart(&self, index: usize) {
         self.serve(index, true);
-        let answered = self
-            .answered
-            .fetch_add(1, Ordering::Release)
-            .wrapping_add(1);
-        self.header().answered.store(answered, Ordering::Release);
-        futex::wake(&self.answered);
-        self.preempt();
+        let header = self.header();
+        header.answered.fetch_add(1, Ordering::SeqCst);
+        self.vcpus.wake_one(header);
     }
 
-    /// The count of answers, for who else ends an idle vCPU's wait.
-    pub(super) fn answered(&self) -> &AtomicU32 {
-        &self.answered
+    /// Each vCPU of the set enters its kernel soon.
+    pub(super) fn wake(&self, set: u64) {
+        for index in (0..self.vcpus.count()).filter(|index| set >> index & 1 != 0) {
+            self.vcpus.wake(self.header(), index);
+        }
     }
 
-    /// Has the guest's kernel look for what else it can run, soon.
-    pub(super) fn preempt(&self) {
-        self.header().preempt.store(1, Ordering::Release);
-        self.vcpu().kick();
-    }
-
-    /// The vCPU has nothing to run until something is answered apart, or until the deadline.
-    pub(super) fn idle(&self, seen: u64, deadline: u64) {
-        self.ticker.set(false);
-        // A worker and a signal may have written the guest's copy in the other order.
-        let answered = self.answered.load(Ordering::Acquire);
-        self.header().answered.store(answered, Ordering::Release);
-        futex::wait_until(&self.answered, seen as u32, deadline);
-        self.ticker.set(self.ticking.load(Ordering::Relaxed));
+    /// The vCPU has nothing to run until it is woken, or until the deadline.
+    pub(super) fn idle(&self, vcpu: u64, seen: u64, deadline: u64) {
+        let index = vcpu as usize % MAX_VCPUS;
+        let (ticker, ticking) = (&self.ticker, &self.ticking);
+        self.vcpus
+            .sleep(self.header(), index, seen as u32, deadline, ticker, ticking);
     }
 
     /// Answers a slot.
@@ -257,7 +244,6 @@ impl Server {
         self.service().prepare_fork()?;
         let mut workers = self.workers.hold();
         let vm = self.machinery.vm();
-        let mut vcpu = self.vcpu();
         let service = self.service.hold();
         // What is sent to the child meanwhile waits until it has forgotten its parent's signals.
         let blocked = signals::block_all();
@@ -276,11 +262,13 @@ impl Server {
             service.reset();
             self.ticker.reset();
             self.ticking.store(false, Ordering::Relaxed);
-            *vcpu = Target::this_thread();
+            self.vcpus.restart();
             let header = self.header();
             let tail = header.tail.load(Ordering::Relaxed);
             self.taken.store(tail, Ordering::Relaxed);
-            header.preempt.store(0, Ordering::Relaxed);
+            for vcpu in &header.vcpus {
+                vcpu.preempt.store(0, Ordering::Relaxed);
+            }
         }
         drop(vm);
         Ok(pid)

@@ -15,15 +15,15 @@ use super::{kick, ticker};
 /// Where signals that the guest handles are noted: its channel.
 static CHANNEL: AtomicPtr<Header> = AtomicPtr::new(null_mut());
 
-/// The server's count of answers: an idle vCPU waits for it to change.
-static ANSWERED: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+/// The first vCPU's count of wakes: while it is idle it waits for that to change.
+static WOKEN: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
 
 /// From now on signals are noted there.
 ///
 /// # Safety
 /// Both stay mapped as long as the process lives.
-pub unsafe fn note_in(header: *const Header, answered: *const AtomicU32) {
-    ANSWERED.store(answered.cast_mut(), Ordering::Release);
+pub unsafe fn note_in(header: *const Header, woken: *const AtomicU32) {
+    WOKEN.store(woken.cast_mut(), Ordering::Release);
     CHANNEL.store(header.cast_mut(), Ordering::Release);
 }
 
@@ -66,9 +66,9 @@ pub extern "C" fn note(signal: i32, info: *mut libc::siginfo_t, context: *mut li
             mask.write(!0);
         }
     }
-    header.preempt.store(1, Ordering::Release);
+    header.vcpus[0].preempt.store(1, Ordering::Release);
     // SAFETY: as above; it was stored before the header.
-    unsafe { (*ANSWERED.load(Ordering::Acquire)).fetch_add(1, Ordering::Release) };
+    unsafe { (*WOKEN.load(Ordering::Acquire)).fetch_add(1, Ordering::Release) };
     kick::leave_soon();
     ticker::wake();
 }
@@ -229,7 +229,7 @@ pub fn pause() -> Result<i64, Errno> {
     checked(unsafe { libc::pause() })
 }
 
-/// The helper thread leaves signals to the vCPU's thread, but for those that its own writes cause.
+/// Other threads leave signals to the first vCPU's, but for those that its own writes cause.
 pub fn block_for_helper(blocked: u64) {
     let own = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
     // Should it fail, a signal is taken by this thread: dispositions are the process's.

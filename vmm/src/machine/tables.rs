@@ -164,8 +164,14 @@ pub fn processor(kvm: &Kvm) -> Result<Processor, KvmError> {
     Ok(Processor { cpuid, has_xsave })
 }
 
-/// Sets the first vCPU up to start the kernel. Returns whether its time-stamp counter is the host's.
-pub fn start(processor: &Processor, vcpu: &Vcpu, header: &ImageHeader) -> Result<bool, KvmError> {
+/// Sets a vCPU up to start the kernel, or to start in it if it is not the first one. Returns whether its
+/// time-stamp counter is the host's.
+pub fn start(
+    processor: &Processor,
+    vcpu: &Vcpu,
+    header: &ImageHeader,
+    index: usize,
+) -> Result<bool, KvmError> {
     vcpu.set_cpuid(&processor.cpuid)?;
     let segment = |selector: u16, kind: u8, long: u8| kvm_segment {
         limit: u32::MAX,
@@ -205,7 +211,7 @@ pub fn start(processor: &Processor, vcpu: &Vcpu, header: &ImageHeader) -> Result
     sregs.idt = table(per_cpu::IDT, per_cpu::IDT_BYTES);
     // PG, WP, NE, ET, MP, PE.
     sregs.cr0 = 0x8001_0033;
-    sregs.cr3 = Table::Top.address();
+    sregs.cr3 = physical::root(index);
     // PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE.
     sregs.cr4 = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 16 | 1 << 18;
     // SCE, LME, LMA, NXE.
@@ -227,7 +233,11 @@ pub fn start(processor: &Processor, vcpu: &Vcpu, header: &ImageHeader) -> Result
     }
     let shared = vcpu.share_tsc()?;
     vcpu.set_regs(&kvm_regs {
-        rip: header.entry,
+        rip: if index == 0 {
+            header.entry
+        } else {
+            header.other_entry
+        },
         // As after a call.
         rsp: PER_CPU + per_cpu::END - 8,
         rflags: FLAGS,

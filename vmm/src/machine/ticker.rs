@@ -1,5 +1,5 @@
-//! The ticker: a thread that kicks the vCPU now and then while the guest has more than one thread to
-//! run, so that none keeps the vCPU to itself.
+//! The ticker: a thread that kicks vCPUs now and then while the guest has more threads to run than
+//! vCPUs, so that none keeps a vCPU to itself.
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::futex;
 use super::server::Server;
 use super::{signals, thread};
 
-/// How long a thread keeps the vCPU while others wait for it.
+/// How long a thread keeps a vCPU while others wait for it.
 const SLICE: Duration = Duration::from_millis(4);
 
-/// How soon the vCPU's thread is kicked again for a signal that the guest has not taken.
+/// How soon the first vCPU's thread is kicked again for a signal that the guest has not taken.
 const SIGNALLED: Duration = Duration::from_millis(1);
 /// The shortest sleep.
 const SHORTEST: Duration = Duration::from_micros(100);
@@ -57,7 +57,7 @@ pub fn wake() {
 }
 
 /// Starts the thread; it sleeps until it is switched on. Where none can be made (`pids.max`), a thread
-/// of the guest keeps the vCPU until it waits for something.
+/// of the guest keeps its vCPU until it waits for something.
 pub fn spawn(server: &Arc<Server>) {
     WORD.store(
         (&raw const server.ticker.word).cast_mut(),
@@ -87,9 +87,19 @@ fn run(server: &Server) -> ! {
         });
         let late = deadline != 0 && monotonic() >= deadline;
         let signals = signals::waiting(header);
-        let wanted = late || signals || header.ready.load(Ordering::Relaxed) > 0;
+        let ready = header.ready.load(Ordering::Relaxed) > 0;
+        let vcpus = &server.vcpus;
+        let wanted = late || signals || ready || vcpus.is_kicked(header);
         if wanted && ticker.word.load(Ordering::Relaxed) == ON {
-            server.preempt();
+            vcpus.repeat(header);
+            if signals {
+                vcpus.interrupt(header, 0);
+            }
+            if ready {
+                vcpus.share(header);
+            } else if late {
+                vcpus.wake_one(header);
+            }
         } else if !signals && !server.ticking.load(Ordering::Relaxed) {
             ticker.word.store(OFF, Ordering::Relaxed);
         }

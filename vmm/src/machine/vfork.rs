@@ -48,6 +48,9 @@ impl Child {
 #[derive(Clone, Copy)]
 struct Stack(*mut c_void);
 
+// SAFETY: the memory is the runner's, whichever thread that is.
+unsafe impl Send for Stack {}
+
 impl Stack {
     fn new() -> Result<Stack, Errno> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -75,7 +78,7 @@ impl Runner {
     }
 
     fn clone(&mut self, slot: usize) -> Result<libc::pid_t, Errno> {
-        if self.child.active {
+        if self.child.active || self.index != 0 {
             return Err(Errno::ENOSYS);
         }
         if !self.server.service().may_make(&FORK) {
@@ -119,10 +122,11 @@ impl Runner {
     fn go_on(&mut self, pid: libc::pid_t) -> Result<(), KvmError> {
         self.vcpu.set_immediate_exit(false);
         self.vcpu.settle()?;
+        self.server.vcpus.forget_sleep(0);
         self.name();
         let header = self.server.header();
         header.child_ended.store(pid as u32, Ordering::Release);
-        header.preempt.store(1, Ordering::Release);
+        header.vcpus[0].preempt.store(1, Ordering::Release);
         let asked = self.server.take_direct();
         if let Some(slot) = self.child.serving.take().or(asked) {
             self.server.answer(slot, Errno::EINTR.as_result());

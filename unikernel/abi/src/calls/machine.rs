@@ -70,10 +70,10 @@ requests! {
     /// offsets of 4 bytes, in order, into the slot at `offset`. Returns how many. Flags:
     /// `MAP_FILE_EXECUTABLE`.
     1041 FIND_CPUID (fd, start, bytes, offset, flags)
-    /// The vCPU has nothing to run: it waits until the channel's `answered` is not that any more,
-    /// until the monotonic clock reaches the deadline (nanoseconds; 0: none), or until a signal.
-    1042 IDLE (answered, deadline)
-    /// Whether threads shall be preempted: the vCPU is then kicked when others wait for it.
+    /// The vCPU has nothing to run: it waits until its `woken` is not that any more, until the
+    /// monotonic clock reaches the deadline (nanoseconds; 0: none), or until a signal.
+    1042 IDLE (vcpu, woken, deadline)
+    /// Whether threads shall be preempted: vCPUs are then kicked when others wait for them.
     1043 PREEMPT (on)
     /// The call that a worker makes for this slot shall end with EINTR.
     1044 CANCEL (slot)
@@ -101,9 +101,13 @@ requests! {
     1052 FUTEX_WAIT (address, value, bits, deadline)
     /// futex(2), FUTEX_WAKE_BITSET, likewise.
     1053 FUTEX_WAKE (address, count, bits)
+    /// The next vCPU starts, whose pages the kernel has filled; made by a vCPU's own thread only.
+    1054 START_VCPU (vcpu)
+    /// Each vCPU of the set shall enter its kernel soon: it is woken, or kicked out of the program.
+    1055 WAKE (set)
     /// The monitor judges every call from now on, by the filters that the process began with and by
     /// those that stand in these guest-physical `words` at `address`, which all threads have.
-    1054 SECCOMP (address, words)
+    1056 SECCOMP (address, words)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -23,6 +23,7 @@ use crate::mm::user;
 use crate::signals;
 use crate::syscalls::{limits, process};
 use crate::threads::{current, scheduler, Thread};
+use crate::vcpus;
 
 /// What is the parent's while its child runs.
 struct Parent {
@@ -41,6 +42,7 @@ pub fn active() -> bool {
 }
 
 pub(super) fn share(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
+    scheduler::move_to_first();
     let mut registers = *frame;
     registers.rax = 0;
     registers.rcx = registers.rip;
@@ -54,7 +56,9 @@ pub(super) fn share(frame: &Frame, clone: &Clone) -> Result<u64, Errno> {
     let child = Thread::new(&registers, fs_base).ok_or(Errno::EAGAIN)?;
     *child.alternate_stack.lock() = *current().alternate_stack.lock();
     let parent = scheduler::find(current().id()).ok_or(Errno::EAGAIN)?;
+    vcpus::take_all();
     if let Err(error) = channel::vfork() {
+        vcpus::give_back();
         // It may have been killed before it took its first step.
         return channel::take_child_ended().map(u64::from).ok_or(error);
     }
@@ -97,5 +101,6 @@ pub fn finish() {
     process::set_attributes(parent.attributes);
     limits::set_all(parent.limits);
     ACTIVE.store(false, Ordering::Relaxed);
+    vcpus::give_back();
     scheduler::end_child(parent.thread)
 }

@@ -91,8 +91,8 @@ pub fn server(limit: u64) -> Arc<Server> {
         blocked: AtomicU64::new(0),
         timeline: Timeline::start(),
     };
-    // Instead of the vCPU's flag.
-    kick::prepare(Box::leak(Box::new(0))).unwrap();
+
+    kick::prepare().unwrap();
     Arc::new(Server::new(memory, service, machinery))
 }
 
@@ -134,8 +134,8 @@ impl Channel<'_> {
     /// Makes one request as the vCPU's own thread serves it.
     pub fn ask(&self, number: u32, args: &[u64]) -> i64 {
         self.fill(0, number, args);
-        self.0.header().direct.store(1, Ordering::Relaxed);
-        assert_eq!(self.0.serve_direct(), Direct::Served);
+        self.0.header().vcpus[0].direct.store(1, Ordering::Relaxed);
+        assert_eq!(self.0.serve_direct(0), Direct::Served);
         let slot = self.slot(0).0;
         assert_eq!(slot.state.load(Ordering::Relaxed), state::DONE);
         slot.result.load(Ordering::Relaxed)

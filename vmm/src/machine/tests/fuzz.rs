@@ -140,7 +140,9 @@ fn scribble(channel: &Channel, header: &Header, random: &mut Random) {
         0 => header.tail.store(random.next() as u32, Ordering::Relaxed),
         1 => header.ring[random.below(SLOTS as u64) as usize]
             .store(random.next() as u32, Ordering::Relaxed),
-        2 => header.direct.store(random.next() as u32, Ordering::Relaxed),
+        2 => header.vcpus[0]
+            .direct
+            .store(random.next() as u32, Ordering::Relaxed),
         // Arguments, then data; the number stays one that does not kill.
         3 => {
             let (slot, _) = channel.slot(random.below(SLOTS as u64) as usize);
@@ -210,13 +212,16 @@ fn batch(seed: u64, begun: &[AtomicU64; 2], served: &AtomicU64) {
             if random.one_in(3) {
                 let apart = if random.one_in(2) { APART } else { 0 };
                 let direct = (slot as u32 + 1) | apart;
-                header.direct.store(direct, Ordering::Relaxed);
+                header.vcpus[0].direct.store(direct, Ordering::Relaxed);
             }
-            let direct = match server.serve_direct() {
+            let direct = match server.serve_direct(0) {
                 Direct::None => 0,
                 Direct::Served => 1,
                 // The vCPU's loop would do it, and answer.
-                Direct::Fork(index) | Direct::Vfork(index) | Direct::Exec(index, ..) => {
+                Direct::Fork(index)
+                | Direct::Vfork(index)
+                | Direct::Start(index)
+                | Direct::Exec(index, ..) => {
                     server.answer(index, 0);
                     1
                 }

@@ -147,8 +147,8 @@ hostile! {
                 let sleep = [0, 1_000_000u64].map(u64::to_ne_bytes).concat();
                 guest.write(1, DATA, &sleep);
                 guest.fill(1, libc::SYS_nanosleep as u32, &[DATA as u64, 0]);
-                server.header().direct.store(2 | APART, Ordering::Relaxed);
-                server.serve_direct();
+                server.header().vcpus[0].direct.store(2 | APART, Ordering::Relaxed);
+                server.serve_direct(0);
                 std::thread::sleep(Duration::from_millis(50));
             });
             let ended = child.ended;
