@@ -111,6 +111,11 @@ const PlanRlimit = record('A resource limit: answered to the guest.', {
   hard: Type.String({ pattern: DECIMAL, description: 'A u64 in decimal; 2^64-1 is no limit.' }),
 });
 
+const Instruction = Type.Tuple(
+  [integer(0xffff)('code'), integer(255)('jt'), integer(255)('jf'), u32('k')],
+  { description: 'An instruction of classic BPF (struct sock_filter).' },
+);
+
 export const PlanProcess = record('The OCI process, resolved.', {
   args: names('The command.'),
   env: names("NAME=value; the monitor adds HOME from the image's /etc/passwd when absent."),
@@ -125,6 +130,7 @@ export const PlanProcess = record('The OCI process, resolved.', {
   oomScoreAdj: maybe(
     Type.Integer({ minimum: -1000, maximum: 1000, description: 'As of proc(5).' }),
   ),
+  seccomp: maybe(list(Instruction, 'What every system call is judged by: a program (seccomp(2)).')),
   terminal: maybe(
     record("A terminal of the container's own for the standard streams.", {
       rows: u16('Its height in characters; 0: none is set.'),
@@ -132,6 +138,7 @@ export const PlanProcess = record('The OCI process, resolved.', {
     }),
   ),
 });
+export type PlanProcess = Static<typeof PlanProcess>;
 
 const PlanGuestHook = record('A hook of the image: it runs as a guest, before the process.', {
   path: text('Absolute, in the container.'),

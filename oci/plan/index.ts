@@ -9,6 +9,7 @@ import { planMounts, planPaths, planRootfs } from './mounts.ts';
 import { planIdMappings, planNames, planNamespaces } from './namespaces.ts';
 import type { PlanOptions } from './options.ts';
 import { planProcess } from './process.ts';
+import { planSeccomp } from './seccomp/index.ts';
 import { planSysctl } from './sysctl.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
@@ -39,12 +40,17 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
     readonlyPaths: planPaths(config.linux?.readonlyPaths, 'linux.readonlyPaths'),
     ...planNames(config, namespaces),
     sysctl: planSysctl(config, namespaces),
-    process: planProcess(config.process),
+    process: { ...planProcess(config.process), ...planFilter(config) },
     ...planHooks(config, id, bundle),
     ...(execFifo === undefined ? {} : { execFifo }),
     preserveFds: options.preserveFds,
     machine: planMachine(config, options),
   };
+}
+
+function planFilter({ linux }: Config): Pick<LaunchPlan['process'], 'seccomp'> {
+  const seccomp = planSeccomp(linux?.seccomp);
+  return seccomp === undefined ? {} : { seccomp };
 }
 
 /** The directories to remove when the container is deleted. */

@@ -51,5 +51,6 @@ export function planJoiningProcess(process: Process, container: PlanProcess): Pl
     rlimits: plan.rlimits.length > 0 ? plan.rlimits : container.rlimits,
     ...(capabilities !== undefined && { capabilities }),
     ...(oomScoreAdj !== undefined && { oomScoreAdj }),
+    ...(container.seccomp !== undefined && { seccomp: container.seccomp }),
   };
 }

@@ -27,7 +27,6 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   'linux.netDevices': 'network devices are not supported yet',
   'linux.intelRdt': 'Intel RDT is not supported yet',
   'linux.memoryPolicy': 'memory policies are not supported yet',
-  'linux.seccomp': 'seccomp profiles are not supported yet',
   'linux.mountLabel': 'SELinux is not supported yet',
   'linux.personality.flags': 'personality flags are not defined yet',
   'linux.personality.domain': 'only the domain LINUX is supported',
@@ -55,18 +54,11 @@ export function isSupported(path: string): boolean {
 /** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   'linux.personality.domain': (value) => asksForNothing(value) || value === 'LINUX',
-  'linux.seccomp': (value) => asksForNothing(value) || allowsAll(value),
   'linux.memoryPolicy': (value) =>
     asksForNothing(value) || (isRecord(value) && value.mode === 'MPOL_DEFAULT'),
   // The name alone moves a device: `{"eth0": {}}`.
   'linux.netDevices': (value) => !isRecord(value) || Object.keys(value).length === 0,
 };
-
-/** A profile without rules whose default is to allow. */
-function allowsAll(value: unknown): boolean {
-  if (!isRecord(value) || value.defaultAction !== 'SCMP_ACT_ALLOW') return false;
-  return asksForNothing(value.syscalls) && asksForNothing(value.listenerPath);
-}
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,9 +1,9 @@
 import { OciError } from '../errors.ts';
-import type { LaunchPlan } from '../launch-plan.ts';
+import type { LaunchPlan, PlanProcess } from '../launch-plan.ts';
 import type { Hook } from '../spec/hooks.ts';
 import type { ProcessIdentity } from './process.ts';
 
-export type PlanProcess = LaunchPlan['process'];
+export type { PlanProcess };
 export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'memoryLimit'>;
 
 /** What is remembered of a container, in `<root>/<id>/state.json`. */

@@ -14,6 +14,7 @@ use crate::arch::{self, entry, per_cpu, Frame};
 use crate::channel;
 use crate::loader;
 use crate::mm::memory;
+use crate::seccomp;
 use crate::signals;
 use crate::syscalls::process;
 use crate::threads::{scheduler, Thread};
@@ -109,6 +110,7 @@ pub extern "C" fn start() -> ! {
             if info.verbose != 0 {
                 boot_line();
             }
+            seccomp::start();
             run(frame)
         }
         Err(error) => {

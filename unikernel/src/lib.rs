@@ -18,6 +18,8 @@ pub mod loader;
 pub mod mm;
 pub mod patch;
 #[cfg(not(test))]
+pub mod seccomp;
+#[cfg(not(test))]
 pub mod signals;
 #[cfg(not(test))]
 pub mod syscalls;

@@ -40,6 +40,7 @@ impl Signal {
     pub const KILL: Signal = Signal(9);
     pub const SEGV: Signal = Signal(11);
     pub const STOP: Signal = Signal(19);
+    pub const SYS: Signal = Signal(31);
 
     pub const fn bit(self) -> u64 {
         1 << (self.0 - 1)
@@ -511,12 +512,18 @@ fn start_handler(frame: &mut Frame, info: &Info, action: &Action) {
 
 /// A fault of the program: its handler runs, or it dies.
 pub fn raise_fault(frame: &mut Frame, cause: &Cause) {
-    let action = SIGNALS.lock().actions[cause.signal.0 as usize];
+    force(frame, &Info::of_fault(cause));
+}
+
+/// What the program does itself, and cannot go on after: the handler runs now, or the program dies.
+pub fn force(frame: &mut Frame, info: &Info) {
+    let signal = info.signal();
+    let action = SIGNALS.lock().actions[signal.0 as usize];
     let blocked = current().blocked_signals.load(Ordering::Relaxed);
-    if !action.is_handler() || blocked & cause.signal.bit() != 0 {
-        exit_with_signal(cause.signal.0);
+    if !action.is_handler() || blocked & signal.bit() != 0 {
+        exit_with_signal(signal.0);
     }
-    start_handler(frame, &Info::of_fault(cause), &action);
+    start_handler(frame, info, &action);
 }
 
 /// The machine has no memory left for a page that must be there: as Linux's OOM killer.

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use pinion_abi::boot::Inherited;
+use pinion_abi::seccomp::Filters;
 
 use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
@@ -92,6 +93,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         executable_path: string(fs::canonicalize(program[0])?.as_os_str().as_bytes())?,
         arguments: arguments.clone(),
         environment: environment.clone(),
+        filters: Filters::default(),
     })?;
     debug_assert!(executable.as_raw_fd() >= floor);
     let guest = Guest {

@@ -227,6 +227,8 @@ pub struct Process {
     pub rlimits: Vec<Rlimit>,
     pub no_new_privileges: bool,
     pub oom_score_adj: Option<i32>,
+    /// The seccomp profile: classic BPF (code, jt, jf, k), as struct sock_filter.
+    pub seccomp: Option<Vec<(u16, u8, u8, u32)>>,
     /// A pseudo terminal of the container's own for the standard streams. The descriptor after the
     /// control socket is, in the foreground, the caller's terminal, else the console socket: connected,
     /// it gets the terminal's other side by SCM_RIGHTS.

@@ -13,6 +13,7 @@ const NO_EFFECT: Record<string, string> = {
   'process.consoleSize.height': 'must be ignored without a terminal',
   'process.consoleSize.width': 'must be ignored without a terminal',
   'vm.image.format': 'of vm.image.path, which is refused',
+  'linux.seccomp.listenerMetadata': 'of linux.seccomp.listenerPath, which is refused',
   'linux.resources.memory.kernel': 'obsolete: Linux has no such limit, runc ignores it',
   'linux.resources.memory.kernelTCP': 'obsolete: runc ignores it',
   'linux.resources.memory.useHierarchy': 'always so in Linux >= 5.11',
@@ -84,6 +85,20 @@ const everything: object = {
     maskedPaths: ['/a'],
     readonlyPaths: ['/a'],
     rootfsPropagation: 'slave',
+    seccomp: {
+      defaultAction: 'SCMP_ACT_ERRNO',
+      defaultErrnoRet: 1,
+      architectures: ['SCMP_ARCH_X86_64'],
+      flags: ['SECCOMP_FILTER_FLAG_LOG'],
+      syscalls: [
+        {
+          names: ['read'],
+          action: 'SCMP_ACT_ERRNO',
+          errnoRet: 2,
+          args: [{ index: 0, value: 1, valueTwo: 1, op: 'SCMP_CMP_MASKED_EQ' }],
+        },
+      ],
+    },
     resources: {
       devices: [{ allow: true, type: 'c', major: 1, minor: 1, access: 'r' }],
       memory: { limit: 1 },

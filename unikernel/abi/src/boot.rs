@@ -37,6 +37,8 @@ pub struct BootInfo {
     /// Strings at [`crate::layout::physical::STRINGS`], each ended by a zero byte: the program's
     /// path, then `argc` arguments, then `envc` of the environment.
     pub strings: StringsInfo,
+    /// As many words at [`crate::layout::physical::FILTERS`] are [`crate::seccomp::Filters`].
+    pub filter_words: u64,
     /// Answers of `cpuid`, `cpuid_count` of them: the monitor may know some, the kernel adds others
     /// when they are first asked for.
     pub cpuid_count: u64,
@@ -87,7 +89,7 @@ pub struct Inherited {
 }
 
 /// What [`crate::calls::machine::EXEC`] is told; `signals` of [`PendingSignal`] follow, then the
-/// path, the arguments and the environment as in [`BootInfo::strings`].
+/// thread's filters that the monitor does not know, in `filter_words` words, then the path, the arguments and the environment as in [`BootInfo::strings`].
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExecInfo {
@@ -97,7 +99,7 @@ pub struct ExecInfo {
     pub argc: u32,
     pub envc: u32,
     pub signals: u32,
-    pub _pad: u32,
+    pub filter_words: u32,
     pub inherited: Inherited,
     pub rlimits: [[u64; 2]; 16],
 }

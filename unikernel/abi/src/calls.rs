@@ -452,7 +452,7 @@ macro_rules! for_each_call {
             314 sched_setattr (host Never [Int In(48) Int])
             315 sched_getattr (host Never [Int Out(48) Int Int])
             316 renameat2 (host Never [DirFd Path DirFd Path Int])
-            317 seccomp (refused ENOSYS "filters of the program's own are not supported yet")
+            317 seccomp (guest)
             318 getrandom (host Never [BufferOut(1) Int Int])
             319 memfd_create (host Never [Path Int])
             320 kexec_file_load (refused EPERM "the host's kernel is not the container's")

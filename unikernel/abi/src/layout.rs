@@ -44,6 +44,9 @@ pub mod physical {
     /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
     pub const PER_CPU: u64 = BOOT_INFO + 4 * PAGE;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
+    /// The process's filters: see [`crate::boot::BootInfo::filter_words`].
+    pub const FILTERS: u64 = PER_CPU + PER_CPU_BYTES;
+    pub const FILTERS_BYTES: u64 = 512 << 10;
     /// [`crate::missing::Missing`]: of a container's microVMs all have the same page.
     pub const MISSING: u64 = GRANULE - PAGE;
     /// The kernel image is loaded here, its lowest address at [`super::KERNEL`].
@@ -65,7 +68,7 @@ pub mod physical {
     /// What follows is the kernel's to give out.
     pub const BOOT_END: u64 = STRINGS + STRINGS_BYTES;
 
-    const _: () = assert!(PER_CPU + PER_CPU_BYTES <= MISSING);
+    const _: () = assert!(FILTERS + FILTERS_BYTES <= MISSING);
     const _: () =
         assert!(OTHER_VCPUS + (super::MAX_VCPUS as u64 - 1) * OTHER_VCPU_BYTES <= STRINGS);
 

@@ -1,8 +1,8 @@
 //! What the unikernel and its monitor agree on.
 //!
 //! Both sides are built from this crate; nothing in it has behaviour beyond encoding, and reading
-//! what both must read alike. A structure that lives in shared memory is `repr(C)`, and its size is
-//! pinned by an assertion.
+//! what both must read alike, or judging. A structure that lives in shared memory is `repr(C)`, and
+//! its size is pinned by an assertion.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
@@ -15,6 +15,7 @@ pub mod errno;
 pub mod layout;
 pub mod missing;
 pub mod ports;
+pub mod seccomp;
 pub mod sockets;
 
 pub use errno::Errno;

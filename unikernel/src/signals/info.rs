@@ -28,7 +28,7 @@ const SYNCHRONOUS: u64 = Signal::SEGV.bit()
     | Signal::ILL.bit()
     | Signal::TRAP.bit()
     | Signal::FPE.bit()
-    | Signal(31).bit();
+    | Signal::SYS.bit();
 
 /// The beginning of a siginfo_t (asm-generic/siginfo.h); what follows is zero.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ use super::{limits, process};
 use crate::arch::Frame;
 use crate::channel::{self, Owned};
 use crate::mm::user;
+use crate::seccomp;
 use crate::signals;
 use crate::threads::current;
 
@@ -64,13 +65,14 @@ fn execute(
         strings.bytes.insert(at, 0);
     }
     let pending = signals::waiting();
+    let filters = seccomp::untold();
     let info = ExecInfo {
         directory,
         flags,
         argc: arguments.len().max(1) as u32,
         envc: environment.len() as u32,
         signals: pending.len() as u32,
-        _pad: 0,
+        filter_words: filters.len() as u32,
         inherited: Inherited {
             blocked: current().blocked_signals.load(Ordering::Relaxed),
             ignored: signals::ignored(),
@@ -78,13 +80,18 @@ fn execute(
         },
         rlimits: limits::all(),
     };
-    tell(&info, &pending, &strings.bytes)
+    tell(&info, &pending, &filters, &strings.bytes)
 }
 
 /// Asks the monitor; comes back only with an error.
-fn tell(info: &ExecInfo, pending: &[PendingSignal], strings: &[u8]) -> Result<u64, Errno> {
+fn tell(
+    info: &ExecInfo,
+    pending: &[PendingSignal],
+    filters: &[u64],
+    strings: &[u8],
+) -> Result<u64, Errno> {
     let head = size_of::<ExecInfo>();
-    let bytes = head + size_of_val(pending) + strings.len();
+    let bytes = head + size_of_val(pending) + size_of_val(filters) + strings.len();
     let mut request: Vec<u64> = Vec::new();
     let words = bytes.div_ceil(8);
     request
@@ -92,13 +99,15 @@ fn tell(info: &ExecInfo, pending: &[PendingSignal], strings: &[u8]) -> Result<u6
         .map_err(|_| Errno::ENOMEM)?;
     request.resize(words, 0);
     let at = request.as_mut_ptr().cast::<u8>();
-    // SAFETY: the request has room for the three, one after the other, and is aligned for the first;
+    // SAFETY: the request has room for the four, one after the other, and is aligned for the first;
     // the kernel's heap lies in the linear mapping, where what is one piece here is one physically.
     unsafe {
         at.cast::<ExecInfo>().write(*info);
         let signals = at.add(head);
         signals.copy_from_nonoverlapping(pending.as_ptr().cast(), size_of_val(pending));
-        let text = signals.add(size_of_val(pending));
+        let words = signals.add(size_of_val(pending));
+        words.copy_from_nonoverlapping(filters.as_ptr().cast(), size_of_val(filters));
+        let text = words.add(size_of_val(filters));
         text.copy_from_nonoverlapping(strings.as_ptr(), strings.len());
     }
     let args = [at as u64 - PHYSICAL, bytes as u64, 0, 0, 0, 0];

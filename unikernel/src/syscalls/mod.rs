@@ -2,6 +2,7 @@
 //! in one of the modules here, rows marked `host` go to the monitor by [`host`].
 
 mod exec;
+mod filters;
 mod host;
 pub mod limits;
 mod memory;
@@ -19,6 +20,7 @@ use pinion_abi::{for_each_call, Errno};
 use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
+use crate::seccomp::{self, Verdict};
 use crate::signals::{self, Restart};
 use crate::threads::{current, scheduler};
 use crate::{boot, channel, text, vcpus};
@@ -26,6 +28,7 @@ use crate::{boot, channel, text, vcpus};
 /// The handlers of the rows marked `guest`, each under its row's name.
 mod guest {
     pub use super::exec::*;
+    pub use super::filters::*;
     pub use super::limits::*;
     pub use super::memory::*;
     pub use super::process::*;
@@ -84,7 +87,7 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     }
     // A call's number is the low half of rax (arch/x86/entry/common.c).
     let number = frame.original as u32 as usize;
-    if frame.error == 0 && UNLOCKED.contains(&number) && !channel::is_kicked() {
+    if is_plain(frame, number) {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
         let id = match number {
@@ -101,6 +104,14 @@ pub extern "C" fn system_call(frame: &mut Frame) -> Return {
     way
 }
 
+/// Whether a number is all that there is to answer.
+fn is_plain(frame: &Frame, number: usize) -> bool {
+    frame.error == 0
+        && UNLOCKED.contains(&number)
+        && seccomp::passes(number as u32)
+        && !channel::is_kicked()
+}
+
 fn serve(frame: &mut Frame, number: usize) -> Return {
     let counters = boot::counters();
     if frame.error != 0 {
@@ -110,16 +121,14 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
         boot::count(&counters.patched_calls);
         frame.r11 = frame.flags;
     }
-    let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
-    let result = match entry {
-        Entry::Guest(handler) => handler(frame),
-        Entry::Host(wait, kinds) => host::call(number as u32, wait, kinds, frame.args()),
-        Entry::Refused(errno) => Err(errno),
-        Entry::Missing => Err(Errno::ENOSYS),
+    let (result, made) = match seccomp::judge(frame, number as u32) {
+        Verdict::Pass => (make(frame, number), true),
+        Verdict::Result(result) => (result, false),
+        Verdict::Trapped => {
+            signals::spread();
+            return Return::Quick;
+        }
     };
-    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
-        boot::missing().count(number as u32);
-    }
     frame.rax = match result {
         Ok(value) => value,
         Err(Errno::ERESTARTNOHAND) => Errno::EINTR.as_result() as u64,
@@ -134,6 +143,7 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
         return Return::Full;
     }
     let restart = match result {
+        _ if !made => Restart::No,
         Err(Errno::ERESTARTNOHAND) => Restart::Always,
         Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
         Err(Errno::EINTR) => Restart::IfWanted,
@@ -144,6 +154,20 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
     }
     signals::spread();
     Return::Quick
+}
+
+fn make(frame: &mut Frame, number: usize) -> Result<u64, Errno> {
+    let entry = ENTRIES.get(number).copied().unwrap_or(Entry::Missing);
+    let result = match entry {
+        Entry::Guest(handler) => handler(frame),
+        Entry::Host(wait, kinds) => host::call(number as u32, wait, kinds, frame.args()),
+        Entry::Refused(errno) => Err(errno),
+        Entry::Missing => Err(Errno::ENOSYS),
+    };
+    if result == Err(Errno::ENOSYS) || matches!(entry, Entry::Refused(_)) {
+        boot::missing().count(number as u32);
+    }
+    result
 }
 
 const RT_SIGRETURN: usize = 15;

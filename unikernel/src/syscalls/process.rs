@@ -11,6 +11,7 @@ use crate::arch::{self, Frame};
 use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::user;
+use crate::seccomp;
 use crate::syscalls::threads::shared;
 use crate::threads::scheduler;
 
@@ -40,6 +41,11 @@ pub fn exit(frame: &mut Frame) -> Result<u64, Errno> {
     if scheduler::count() == 1 || shared::active() {
         end(frame.rdi)
     }
+    end_thread()
+}
+
+/// The running thread ends; it is not the last one.
+pub fn end_thread() -> ! {
     super::threads::release();
     scheduler::end()
 }
@@ -139,6 +145,8 @@ const PR_GET_DUMPABLE: u64 = 3;
 const PR_SET_DUMPABLE: u64 = 4;
 const PR_GET_KEEPCAPS: u64 = 7;
 const PR_SET_KEEPCAPS: u64 = 8;
+const PR_GET_SECCOMP: u64 = 21;
+const PR_SET_SECCOMP: u64 = 22;
 const PR_CAPBSET_READ: u64 = 23;
 const PR_CAPBSET_DROP: u64 = 24;
 const PR_GET_SECUREBITS: u64 = 27;
@@ -155,6 +163,12 @@ const PR_GET_NAME: u64 = 16;
 const PR_SET_TIMERSLACK: u64 = 29;
 const PR_GET_TIMERSLACK: u64 = 30;
 
+/// prctl(2), PR_GET_NO_NEW_PRIVS.
+pub fn has_no_new_privileges() -> bool {
+    let args = [PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0];
+    channel::result(Owned::take().call_here(PRCTL, &args)) == Ok(1)
+}
+
 /// A number of an option, made by the vCPU's thread: what is set is that thread's.
 fn at_host(frame: &Frame) -> Result<u64, Errno> {
     channel::result(Owned::take().call_here(PRCTL, &frame.args()))
@@ -163,9 +177,14 @@ fn at_host(frame: &Frame) -> Result<u64, Errno> {
 /// prctl(2). Privileges, parent and children are the host's; options that are neither here nor there
 /// are EINVAL, as Linux answers for those that it does not have.
 pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
-    let argument = frame.rsi;
+    let [option, argument, program, ..] = frame.args();
+    match option {
+        PR_GET_SECCOMP => return Ok(seccomp::mode()),
+        PR_SET_SECCOMP => return super::filters::set(argument, program),
+        _ => {}
+    }
     let mut attributes = ATTRIBUTES.lock();
-    match frame.rdi {
+    match option {
         PR_GET_PDEATHSIG | PR_GET_CHILD_SUBREAPER => {
             drop(attributes);
             let value = at_host(frame)? as u32;

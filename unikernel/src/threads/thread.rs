@@ -14,6 +14,7 @@ use crate::arch::per_cpu::variables;
 use crate::arch::switch::{start_thread, Context, Extended};
 use crate::arch::{self, Frame};
 use crate::mm::memory;
+use crate::seccomp::Rules;
 use crate::signals::info::Pending;
 
 /// Pages of a thread's kernel stack.
@@ -49,6 +50,8 @@ pub struct Thread {
     pub restores: AtomicBool,
     /// sigaltstack(2): ss_sp, ss_flags, ss_size.
     pub alternate_stack: Mutex<[u64; 3]>,
+    /// What it may call.
+    pub rules: Mutex<Rules>,
     /// Whether a signal ended its last wait.
     pub(super) interrupted: AtomicBool,
     /// Whether it waits for [`super::scheduler::wake`].
@@ -93,6 +96,7 @@ impl Thread {
             restored_signals: AtomicU64::new(0),
             restores: AtomicBool::new(false),
             alternate_stack: Mutex::new([0, 2, 0]),
+            rules: Mutex::new(Rules::default()),
             interrupted: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
@@ -107,6 +111,7 @@ impl Thread {
         thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
         let mask = current().blocked_signals.load(Ordering::Relaxed);
         thread.blocked_signals.store(mask, Ordering::Relaxed);
+        *thread.rules.lock() = current().rules.lock().clone();
         let at = thread.stack_top() - size_of::<Frame>() as u64;
         // SAFETY: the new stack is nobody else's; `start_thread` finds the frame right above the
         // return address, below which stand the six registers that `switch_context` takes.

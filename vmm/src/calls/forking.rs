@@ -8,13 +8,14 @@ use super::mounts::Mounts;
 use super::{files, identity, Service};
 
 /// Everything of a service that a thread may hold for a moment, so that no other does.
-pub struct Held<'a, I, M> {
+pub struct Held<'a, I, M, J> {
     unfinished: files::Held<'a>,
     _identity: I,
     _mounts: M,
+    _filters: J,
 }
 
-impl<I, M> Held<'_, I, M> {
+impl<I, M, J> Held<'_, I, M, J> {
     /// Makes it that of the new process, where no call is under way.
     pub fn reset(self) {
         self.unfinished.reset();
@@ -41,6 +42,7 @@ impl Service {
             environment: self.environment.clone(),
             mounts: Mounts::new(self.table.floor()),
             identity: self.identity.copy(),
+            judge: self.judge.copy(),
             unfinished: files::Unfinished::default(),
         })
     }
@@ -56,11 +58,12 @@ impl Service {
     }
 
     /// Keeps all other threads out for a moment.
-    pub fn hold(&self) -> Held<'_, impl Drop + '_, impl Drop + '_> {
+    pub fn hold(&self) -> Held<'_, impl Drop + '_, impl Drop + '_, impl Drop + '_> {
         Held {
             unfinished: self.unfinished.hold(),
             _identity: self.identity.hold(),
             _mounts: self.mounts.hold(),
+            _filters: self.judge.filters(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod descriptors;
 mod directories;
 mod entries;
 mod files;
+mod filters;
 mod forking;
 mod identity;
 mod ipc;
@@ -37,6 +38,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use pinion_abi::calls::{self, Wait};
 use pinion_abi::channel::Request;
+use pinion_abi::seccomp::Filters;
 use pinion_abi::Errno;
 
 pub use self::memory::{GuestMemory, SlotData};
@@ -61,6 +63,8 @@ pub struct ServiceConfig {
     pub executable_path: CString,
     pub arguments: Vec<CString>,
     pub environment: Vec<CString>,
+    /// What the guest's calls are judged by once its program runs.
+    pub filters: Filters,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,7 @@ pub struct Service {
     environment: Vec<CString>,
     mounts: mounts::Mounts,
     identity: identity::Identity,
+    judge: filters::Judge,
     unfinished: files::Unfinished,
 }
 
@@ -141,6 +146,7 @@ impl Service {
             environment: config.environment,
             mounts: mounts::Mounts::new(floor),
             identity: identity::Identity::new(),
+            judge: filters::Judge::new(config.filters),
             unfinished: files::Unfinished::default(),
         })
     }
@@ -148,6 +154,21 @@ impl Service {
     /// Answers the guest's RLIMIT_NOFILE from now on.
     pub fn set_nofile(&self, soft: u64, hard: u64) {
         self.table.set_limit(soft, hard);
+    }
+
+    /// Judges the guest's calls from now on, by these filters as well.
+    pub fn judge_by(&self, filters: Filters) -> Result<(), Errno> {
+        self.judge.add(filters)
+    }
+
+    /// The filters that all threads of the guest have.
+    pub fn filters(&self) -> Filters {
+        self.judge.filters().clone()
+    }
+
+    /// Whether a filter can let one of these calls pass: for what is asked for by other requests.
+    pub fn may_make(&self, numbers: &[u32]) -> bool {
+        self.judge.may_pass(numbers)
     }
 
     /// Whether the guest can name a descriptor: for requests that are not system calls.
@@ -181,6 +202,7 @@ impl Service {
         let row = calls::find(request.number.into()).ok_or(Errno::ENOSYS)?;
         let (wait, kinds) = row.host().ok_or(Errno::ENOSYS)?;
         let handler = table::handler(row.number).ok_or(Errno::ENOSYS)?;
+        self.judge.judge(row, kinds, &request.args)?;
         if wait == Wait::Always && !may_block {
             return Err(Failure::WouldBlock);
         }

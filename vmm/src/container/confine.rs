@@ -2,6 +2,7 @@
 //! nothing that the program must not have.
 
 use pinion_abi::boot::Inherited;
+use pinion_abi::seccomp::{Filter, Filters, Instruction};
 
 use super::credentials;
 use super::failure::{step, InitError, SetupError};
@@ -51,9 +52,24 @@ pub fn become_program(
         env,
         rlimits: setting.limits,
         inherited: Inherited::default(),
+        filters: filters(process)?,
         verbose: setting.verbose,
     };
     Ok(guest::load(machine, procfs, program)?)
+}
+
+/// The container's profile, as the process begins with it.
+pub fn filters(process: &Process) -> Result<Filters, SetupError> {
+    let mut filters = Filters::default();
+    if let Some(program) = &process.seccomp {
+        let program = program
+            .iter()
+            .map(|(code, jt, jf, k)| Instruction::new(*code, *jt, *jf, *k));
+        Filter::new(program.collect())
+            .and_then(|filter| filters.add(filter))
+            .map_err(|errno| SetupError::Profile(Errno(errno.0)))?;
+    }
+    Ok(filters)
 }
 
 /// Everything that makes this process the user's: after this it has no privilege that the program

@@ -56,6 +56,8 @@ pub enum SetupError {
     Rlimit(#[from] RlimitError),
     #[error(transparent)]
     Seccomp(#[from] SeccompError),
+    #[error("load the seccomp profile: {0}")]
+    Profile(Errno),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 
 use pinion_abi::boot::Inherited;
+use pinion_abi::seccomp::Filters;
 
 use super::executable::Executable;
 use super::fds;
@@ -33,6 +34,8 @@ pub struct Program {
     /// The guest's limits, by their numbers. The monitor has not all of them.
     pub rlimits: Limits,
     pub inherited: Inherited,
+    /// What its calls are judged by.
+    pub filters: Filters,
     pub verbose: bool,
 }
 
@@ -54,6 +57,7 @@ pub fn load(machine: Machine, procfs: &Procfs, program: Program) -> Result<Loade
         executable_path: path,
         arguments: arguments.clone(),
         environment: program.env.clone(),
+        filters: program.filters,
     })?;
     let guest = Guest {
         executable: file,

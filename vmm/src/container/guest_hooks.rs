@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinion_abi::boot::Inherited;
+use pinion_abi::seccomp::Filters;
 
 use super::child::{Child, Ended};
 use super::executable::{self, ExecError, Executable, Refusal};
@@ -53,6 +54,7 @@ pub struct Surroundings<'a> {
     pub factory: &'a Arc<Factory>,
     pub procfs: &'a Procfs,
     pub rlimits: Limits,
+    pub filters: Filters,
 }
 
 /// Runs the hooks in order, one at a time, up to the first that fails. `own` is what only this
@@ -127,6 +129,7 @@ fn find(hook: &GuestHook, surroundings: &Surroundings) -> Result<Program, Failur
         env: c_strings(&hook.env)?,
         rlimits: surroundings.rlimits,
         inherited: Inherited::default(),
+        filters: surroundings.filters.clone(),
         verbose: false,
     })
 }

@@ -108,11 +108,15 @@ fn init(
     drop(root);
     ties.tell_ready()?;
 
-    let surroundings = factory.as_ref().map(|factory| Surroundings {
-        factory,
-        procfs: &procfs,
-        rlimits: limits,
-    });
+    let surroundings = match &factory {
+        Some(factory) => Some(Surroundings {
+            factory,
+            procfs: &procfs,
+            rlimits: limits,
+            filters: confine::filters(&plan.process)?,
+        }),
+        None => None,
+    };
     let loaded = start(plan, loaded, fifo, &procfs, surroundings.as_ref())?;
     drop((factory, procfs));
     signals::reset();

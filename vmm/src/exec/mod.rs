@@ -59,6 +59,8 @@ pub fn execute(
     if request.flags & AT_EXECVE_CHECK != 0 {
         return Ok(());
     }
+    let mut filters = service.filters();
+    filters.extend(&request.filters)?;
     let kept = [
         factory.kvm().as_fd(),
         factory.kernel(),
@@ -85,6 +87,7 @@ pub fn execute(
         verbose,
         rlimits: request.rlimits,
         inherited: request.inherited.into(),
+        filters: filters.to_words(0),
         ids,
         argc: executable.arguments.len(),
     };

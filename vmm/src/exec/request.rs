@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use pinion_abi::boot::{ExecInfo, Inherited, PendingSignal};
 use pinion_abi::layout::physical;
+use pinion_abi::seccomp::Filters;
 use pinion_abi::Errno;
 
 /// More signals than a process may have waiting at once are none of an honest kernel's.
@@ -19,6 +20,8 @@ pub struct Request {
     pub flags: i32,
     pub inherited: Inherited,
     pub pending: Vec<PendingSignal>,
+    /// Those of the thread that the monitor does not know.
+    pub filters: Filters,
     pub rlimits: [[u64; 2]; 16],
 }
 
@@ -26,6 +29,7 @@ impl Request {
     /// As many bytes as an honest request has at most.
     pub const MOST: u64 = physical::STRINGS_BYTES
         + size_of::<ExecInfo>() as u64
+        + physical::FILTERS_BYTES
         + MOST_SIGNALS as u64 * size_of::<PendingSignal>() as u64;
 
     /// `bytes` are the monitor's own copy.
@@ -39,7 +43,14 @@ impl Request {
             return Err(Errno::EINVAL);
         }
         let signals = info.signals as usize * size_of::<PendingSignal>();
-        let (signals, strings) = rest.split_at_checked(signals).ok_or(Errno::EINVAL)?;
+        let (signals, rest) = rest.split_at_checked(signals).ok_or(Errno::EINVAL)?;
+        let filters = info.filter_words as usize * 8;
+        let (filters, strings) = rest.split_at_checked(filters).ok_or(Errno::EINVAL)?;
+        let words = filters.chunks_exact(8).map(|word| {
+            // SAFETY: the chunk is as long as the integer.
+            unsafe { word.as_ptr().cast::<u64>().read_unaligned() }
+        });
+        let filters = Filters::from_words(&words.collect::<Vec<_>>())?;
         let pending = signals.chunks_exact(size_of::<PendingSignal>());
         let pending = pending.map(|signal| {
             // SAFETY: the chunk is as long as the array of integers.
@@ -65,6 +76,7 @@ impl Request {
             flags: info.flags as i32,
             inherited: info.inherited,
             pending: pending.collect(),
+            filters,
             rlimits: info.rlimits,
         })
     }
@@ -87,7 +99,7 @@ mod tests {
         argc: 2,
         envc: 1,
         signals: 0,
-        _pad: 0,
+        filter_words: 0,
         inherited: Inherited {
             blocked: 1,
             ignored: 2,

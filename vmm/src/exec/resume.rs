@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::RawFd;
 
+use pinion_abi::seccomp::Filters;
+
 use super::state::State;
 use super::taken_over;
 use crate::container::executable::Executable;
@@ -90,6 +92,7 @@ fn start(state: RawFd) -> Result<ExitStatus, ResumeError> {
         env: strings.collect(),
         rlimits: state.rlimits.map(|[soft, hard]| Limit { soft, hard }),
         inherited: state.inherited.into(),
+        filters: Filters::from_words(&state.filters).map_err(|_| ResumeError::Damaged)?,
         verbose: state.verbose,
     };
     let loaded = guest::load(factory.make()?, &procfs, program)?;

@@ -30,6 +30,8 @@ pub struct State {
     pub verbose: bool,
     pub rlimits: [[u64; 2]; 16],
     pub inherited: Inherited,
+    /// The words of [`pinion_abi::seccomp::Filters`].
+    pub filters: Vec<u64>,
     /// What set-ID bits make of the process.
     pub ids: Ids,
     pub argc: usize,

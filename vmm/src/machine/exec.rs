@@ -19,6 +19,9 @@ impl Runner {
     pub(super) fn exec(&self, slot: usize, address: u64, bytes: u64) {
         let server = &self.server;
         let result = read(server, address, bytes).and_then(|request| {
+            if !server.service().may_make(&EXECUTE) {
+                return Err(Errno::EPERM);
+            }
             // The new program has the guest's credentials.
             server.service().prepare_fork()?;
             exec::execute(
@@ -34,26 +37,40 @@ impl Runner {
     }
 }
 
+/// execve(2), execveat(2).
+const EXECUTE: [u32; 2] = [59, 322];
+
 fn read(server: &Server, address: u64, bytes: u64) -> Result<Request, Errno> {
     if bytes > Request::MOST {
         return Err(Errno::E2BIG);
     }
-    let from = server.memory.host(address, bytes).ok_or(Errno::EFAULT)?;
-    // By way of a file: there may be pages that are not to be had, which the host tells by an error.
-    // SAFETY: the name is a C string; the range lies in the guest's memory, which the host only reads.
-    let file = unsafe {
-        let file = check_fd(libc::memfd_create(c"execve".as_ptr(), libc::MFD_CLOEXEC));
-        let file = file.and_then(fds::make_private).map_err(own)?;
-        let written = libc::write(file.as_raw_fd(), from.cast(), bytes as usize);
-        match u64::try_from(written) {
-            Ok(written) if written == bytes => File::from(file),
-            _ => return Err(Errno::EFAULT),
+    Request::parse(&server.copy_of(address, bytes)?)
+}
+
+impl Server {
+    /// A copy of guest-physical memory. By way of a file: there may be pages that are not to be had,
+    /// which the host tells by an error.
+    pub(super) fn copy_of(&self, address: u64, bytes: u64) -> Result<Vec<u8>, Errno> {
+        let mut copy = vec![0; bytes as usize];
+        if bytes == 0 {
+            return Ok(copy);
         }
-    };
-    let mut copy = vec![0; bytes as usize];
-    file.read_exact_at(&mut copy, 0)
-        .map_err(|error| own(error.into()))?;
-    Request::parse(&copy)
+        let from = self.memory.host(address, bytes).ok_or(Errno::EFAULT)?;
+        // SAFETY: the name is a C string; the range lies in the guest's memory, which the host only
+        // reads.
+        let file = unsafe {
+            let file = check_fd(libc::memfd_create(c"copy".as_ptr(), libc::MFD_CLOEXEC));
+            let file = file.and_then(fds::make_private).map_err(own)?;
+            let written = libc::write(file.as_raw_fd(), from.cast(), bytes as usize);
+            match u64::try_from(written) {
+                Ok(written) if written == bytes => File::from(file),
+                _ => return Err(Errno::EFAULT),
+            }
+        };
+        file.read_exact_at(&mut copy, 0)
+            .map_err(|error| own(error.into()))?;
+        Ok(copy)
+    }
 }
 
 fn own(errno: errno::Errno) -> Errno {

@@ -13,6 +13,9 @@ use crate::exit::{end_as, ExitStatus};
 use crate::kvm::abi::{kvm_regs, kvm_sregs};
 use crate::kvm::KvmError;
 
+/// clone(2), fork(2), vfork(2), clone3(2).
+pub(super) const FORK: [u32; 4] = [56, 57, 58, 435];
+
 impl Runner {
     /// Answers the slot: in the parent with the child's pid, in the child with 0.
     pub(super) fn fork(&mut self, slot: usize) -> Result<(), KvmError> {
@@ -23,7 +26,11 @@ impl Runner {
         }
         self.vcpu.settle()?;
         let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
-        match self.server.fork() {
+        let forked = match self.server.service().may_make(&FORK) {
+            true => self.server.fork(),
+            false => Err(Errno::EPERM),
+        };
+        match forked {
             Ok(0) => {
                 if let Err(error) = self.become_child(&regs, &sregs) {
                     // The parent has been told that there is a child: it dies as one for which there

@@ -259,7 +259,7 @@ impl Machine {
     /// Puts into the machine all that the kernel is told of its program.
     pub fn load(mut self, guest: Guest, service: Service) -> Result<Loaded, MachineError> {
         self.timeline.mark("service");
-        self.write_boot_info(&guest)?;
+        self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
         let machinery = Machinery {
             vm: Mutex::new(self.vm),
@@ -277,7 +277,7 @@ impl Machine {
         })
     }
 
-    fn write_boot_info(&self, guest: &Guest) -> Result<(), MachineError> {
+    fn write_boot_info(&self, guest: &Guest, filters: &[u64]) -> Result<(), MachineError> {
         let mut strings = Vec::new();
         for string in [&guest.path]
             .into_iter()
@@ -304,11 +304,14 @@ impl Machine {
         let info = base
             .wrapping_add(physical::BOOT_INFO as usize)
             .cast::<BootInfo>();
-        // SAFETY: both ranges lie in the boot memory, which is zero, and no vCPU runs yet. A zeroed
+        // SAFETY: the ranges lie in the boot memory (all filters of a process have far fewer words than
+        // there is room for), which is zero, and no vCPU runs yet. A zeroed
         // BootInfo is valid: it has only integers.
         let info = unsafe {
             let to = base.wrapping_add(physical::STRINGS as usize);
             std::ptr::copy_nonoverlapping(strings.as_ptr(), to, strings.len());
+            let to = base.wrapping_add(physical::FILTERS as usize).cast();
+            std::ptr::copy_nonoverlapping(filters.as_ptr(), to, filters.len());
             &mut *info
         };
         info.magic = MAGIC;
@@ -327,6 +330,7 @@ impl Machine {
             argc: guest.arguments.len() as u32,
             envc: guest.environment.len() as u32,
         };
+        info.filter_words = filters.len() as u64;
         Ok(())
     }
 }

@@ -8,7 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::calls::machine::*;
 use pinion_abi::channel::{Request, INFO_WORDS};
+use pinion_abi::layout::physical::FILTERS_BYTES;
 use pinion_abi::layout::{GRANULE, PAGE};
+use pinion_abi::seccomp::Filters;
 use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
@@ -114,11 +116,24 @@ impl Server {
                 self.service().set_nofile(a, b);
                 Ok(0)
             }
+            SECCOMP => self.judge_by(a, b),
             CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),
             CLOCK_GETRES => self.clock(slot, a, b, libc::clock_getres),
             _ => Err(Errno::ENOSYS),
         };
         Answer::Result(outcome.unwrap_or_else(Errno::as_result))
+    }
+
+    fn judge_by(&self, address: u64, words: u64) -> Outcome {
+        let bytes = words.checked_mul(8).filter(|bytes| *bytes <= FILTERS_BYTES);
+        let copy = self.copy_of(address, bytes.ok_or(Errno::EINVAL)?)?;
+        let words = copy.chunks_exact(8).map(|bytes| {
+            let bytes = bytes.iter().rev();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+        });
+        let words: Vec<u64> = words.collect();
+        self.service().judge_by(Filters::from_words(&words)?)?;
+        Ok(0)
     }
 
     fn grow(&self, wanted: u64, needed: u64) -> Outcome {

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use pinion_abi::Errno;
 
+use super::fork::FORK;
 use super::requests::last_errno;
 use super::{report, server, signals, Runner};
 use crate::exit::{end_as, ExitStatus};
@@ -79,6 +80,9 @@ impl Runner {
     fn clone(&mut self, slot: usize) -> Result<libc::pid_t, Errno> {
         if self.child.active || self.index != 0 {
             return Err(Errno::ENOSYS);
+        }
+        if !self.server.service().may_make(&FORK) {
+            return Err(Errno::EPERM);
         }
         self.server.service().prepare_fork()?;
         let stack = match self.child.stack {

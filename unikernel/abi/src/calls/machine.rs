@@ -105,6 +105,9 @@ requests! {
     1054 START_VCPU (vcpu)
     /// Each vCPU of the set shall enter its kernel soon: it is woken, or kicked out of the program.
     1055 WAKE (set)
+    /// The monitor judges every call from now on, by the filters that the process began with and by
+    /// those that stand in these guest-physical `words` at `address`, which all threads have.
+    1056 SECCOMP (address, words)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use pinion_abi::channel::{self, Request, DATA, SLOT_BYTES};
+use pinion_abi::seccomp::Filters;
 
 use crate::calls::{Answer, GuestMemory, Service, ServiceConfig, SlotData};
 
@@ -126,6 +127,7 @@ impl Guest {
             executable_path: c"/bin/program".to_owned(),
             arguments: [c"program", c"-x"].map(CString::from).to_vec(),
             environment: [c"A=1"].map(CString::from).to_vec(),
+            filters: Filters::default(),
         };
         let service = Service::new(config).expect("make a service");
         Guest {

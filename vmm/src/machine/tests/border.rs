@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use pinion_abi::channel::{state, Slot, DATA, HEADER_BYTES, SLOTS, SLOT_BYTES};
 use pinion_abi::layout::physical;
+use pinion_abi::seccomp::Filters;
 
 use crate::calls::tests::contain;
 use crate::calls::tests::guest::{proc_of_its_own, FLOOR};
@@ -80,6 +81,7 @@ pub fn server(limit: u64) -> Arc<Server> {
         executable_path: c"/program".to_owned(),
         arguments: vec![c"program".to_owned()],
         environment: Vec::new(),
+        filters: Filters::default(),
     })
     .unwrap();
     let machinery = Machinery {
