@@ -47,11 +47,9 @@ fn every_descriptor_that_nobody_told_of_is_closed() {
         .filter(|number| *number < 900)
         .collect();
     assert_eq!(low, [0, 1, 2], "{descriptors:?}");
+    // A fork makes its machine from the monitor's own /dev/kvm: the container's /dev has none.
     let has = |wanted: &str| descriptors.values().any(|name| name.contains(wanted));
-    assert!(
-        has("kvm-vm") && !has("/dev/kvm") && !has("socket"),
-        "{descriptors:?}"
-    );
+    assert!(has("kvm-vm") && !has("socket"), "{descriptors:?}");
     assert!(!monitor.inside("/dev/kvm").exists());
 }
 

@@ -51,7 +51,7 @@ static inline int filled(const void *at, size_t bytes) {
 }
 
 /* A descriptor that is no pipe, no socket and no terminal, as the standard ones may be. */
-static inline int plain(void) {
+static inline int plain_file(void) {
   static int fd = -1;
   if (fd < 0) fd = open("/dev/null", O_RDONLY);
   return fd;

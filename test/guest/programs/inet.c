@@ -84,7 +84,7 @@ static void tcp(void) {
   SHOW(send(peer, "late", 4, 0));
   SHOW(recv(client, buffer, sizeof buffer, 0));
   SHOW(shutdown(client, 7));
-  SHOW(shutdown(plain(), SHUT_RD));
+  SHOW(shutdown(plain_file(), SHUT_RD));
   /* Not yet connected. */
   int third = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   SHOW(send(third, "x", 1, MSG_NOSIGNAL));
@@ -93,7 +93,7 @@ static void tcp(void) {
   SHOW(shutdown(third, SHUT_RD));
   SHOW(accept(third, 0, 0));
   SHOW(accept4(server, 0, 0, 0x12345));
-  SHOW(accept(plain(), 0, 0));
+  SHOW(accept(plain_file(), 0, 0));
   /* An address that cannot be told costs the connection. */
   int fourth = socket(AF_INET, SOCK_STREAM, 0);
   SHOW(connect(fourth, (void *)&address, sizeof address));
@@ -244,7 +244,7 @@ static void options(void) {
   SET(datagram, IPPROTO_UDP, UDP_SEGMENT, 1000);
   GET(fd, SOL_SOCKET, 9999);
   SET(fd, SOL_SOCKET, 9999, 1);
-  GET(plain(), SOL_SOCKET, SO_TYPE);
+  GET(plain_file(), SOL_SOCKET, SO_TYPE);
   struct linger linger = {1, 5};
   socklen_t room = sizeof linger;
   SHOW(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));

@@ -35,7 +35,7 @@ static void parts(void) {
   SHOW(recvmsg(pair[1], &receive, MSG_DONTWAIT));
   SHOW(recvmsg(pair[1], 0, MSG_DONTWAIT));
   SHOW(recvmsg(99, &receive, MSG_DONTWAIT));
-  SHOW(recvmsg(plain(), &receive, MSG_DONTWAIT));
+  SHOW(recvmsg(plain_file(), &receive, MSG_DONTWAIT));
   receive.msg_namelen = -1;
   SHOW(recvmsg(pair[1], &receive, MSG_DONTWAIT));
   receive.msg_namelen = 0, receive.msg_iovlen = 1025;

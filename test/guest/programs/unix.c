@@ -109,7 +109,7 @@ static void names(void) {
   SHOW(bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, 500));
   SHOW(bind(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, -1));
   SHOW(bind(socket(AF_UNIX, SOCK_STREAM, 0), 0, 10));
-  SHOW(bind(plain(), (void *)&address, 20));
+  SHOW(bind(plain_file(), (void *)&address, 20));
   SHOW(bind(99, (void *)&address, 20));
   struct stat about;
   SHOW(lstat("server", &about));
