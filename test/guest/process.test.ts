@@ -47,6 +47,7 @@ test.each([
   ['exec', 'closed'],
   ['exec', 'chain'],
   ['exec', 'names'],
+  ['exec', 'watching'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);
 });

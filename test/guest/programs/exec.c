@@ -405,10 +405,58 @@ static void self_seen(void) {
   fclose(file);
 }
 
+static int ready[2] = {100, 101};
+
+/* What another process sees: the parent reads it between the child's words. */
+static void shown(pid_t process, const char *file) {
+  char path[64], text[4096];
+  sprintf(path, "/proc/%d/%s", process, file);
+  int fd = open(path, O_RDONLY);
+  ssize_t bytes = read(fd, text, sizeof text);
+  printf("%s, %zd bytes: ", file, bytes);
+  for (ssize_t i = 0; i < bytes; i++) putchar(text[i] ? text[i] : '|');
+  putchar('\n');
+  close(fd);
+}
+
+static void watched(void) {
+  char byte = 0;
+  write(ready[1], &byte, 1);
+  read(ready[0] + 2, &byte, 1);
+  prctl(PR_SET_NAME, "a name too long for it");
+  write(ready[1], &byte, 1);
+  pause();
+}
+
+static void watching(void) {
+  int words[2], answers[2];
+  pipe(words);
+  pipe(answers);
+  dup2(words[1], ready[1]);
+  dup2(answers[0], ready[0] + 2);
+  link(self, "watched (it) program");
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    execl("./watched (it) program", "given name", "watched", "", "two words", NULL);
+    _exit(99);
+  }
+  char byte;
+  for (int i = 0; i < 2; i++) {
+    read(words[0], &byte, 1);
+    shown(child, "comm");
+    shown(child, "cmdline");
+    write(answers[1], &byte, 1);
+  }
+  kill(child, SIGKILL);
+  SHOW(status_of(child));
+}
+
 int main(int argc, char **argv) {
   static const struct test tests[] = {{"given", given}, {"seen", arguments_seen}, {"large", large}, {"lengths", lengths}, {"errors", errors},
     {"at", at}, {"attributes", attributes}, {"kept", kept}, {"threads", threads}, {"alone", alone}, {"closed", closed},
-    {"streams", streams}, {"chain", chain}, {"names", names}, {"self", self_seen}};
+    {"streams", streams}, {"chain", chain}, {"names", names}, {"self", self_seen}, {"watching", watching},
+    {"watched", watched}};
   setvbuf(stdout, 0, _IOLBF, 0);
   count = argc;
   arguments = argv;

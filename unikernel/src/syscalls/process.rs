@@ -13,7 +13,7 @@ use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::seccomp;
 use crate::syscalls::threads::shared;
-use crate::threads::scheduler;
+use crate::threads::{current, scheduler};
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
@@ -218,6 +218,14 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                 Err(error) => return Err(error),
             }
             ATTRIBUTES.lock().name = name;
+            if current().id() == boot::info().process.pid {
+                let [first, second] = [0, 8].map(|at| {
+                    let bytes = name[at..].first_chunk().copied();
+                    u64::from_le_bytes(bytes.unwrap_or_default())
+                });
+                let args = [PR_SET_NAME, first, second, 0, 0, 0];
+                channel::result(Owned::take().call_here(PRCTL, &args))?;
+            }
         }
         PR_GET_NAME => {
             let name = attributes.name;

@@ -1,5 +1,5 @@
-//! What prctl(2) says and sets of a thread's privileges, beside its ids and capabilities, and of its
-//! parent and children.
+//! What prctl(2) says and sets of a thread's privileges, beside its ids and capabilities, of its
+//! parent and children, and of its name.
 
 use std::ffi::c_int;
 
@@ -19,7 +19,8 @@ fn prctl(option: c_int, args: [u64; 2]) -> Result<i64, Errno> {
     unsafe { sys::call(libc::SYS_prctl, [option as u64, args[0], args[1], 0, 0, 0]) }
 }
 
-/// prctl(2), for the options that are the host's. Those that would write an integer return it here.
+/// prctl(2), for the options that are the host's. Those that would write an integer return it here; the
+/// 16 bytes of a name are two arguments.
 pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
     match call.args.int(0) {
         option @ (libc::PR_GET_PDEATHSIG | libc::PR_GET_CHILD_SUBREAPER) => {
@@ -28,6 +29,14 @@ pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
             // SAFETY: both options write one integer.
             unsafe { sys::call(libc::SYS_prctl, [option as u64, to, 0, 0, 0, 0]) }?;
             Ok(value.into())
+        }
+        libc::PR_SET_NAME => {
+            let words = [call.args.number(1), call.args.number(2)];
+            let mut name = [0; 17];
+            for (bytes, word) in name.chunks_exact_mut(8).zip(words) {
+                bytes.copy_from_slice(&word.to_le_bytes());
+            }
+            Ok(prctl(libc::PR_SET_NAME, [name.as_ptr() as u64, 0])?)
         }
         libc::PR_CAPBSET_DROP
         | libc::PR_SET_SECUREBITS
