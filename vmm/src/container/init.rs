@@ -80,6 +80,7 @@ fn init(
     }
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
+    let sysctls = settings::open_procfs(plan).map_err(SetupError::from)?;
     let root = rootfs.enter().map_err(SetupError::from)?;
     if let Some(terminal) = ties.open_terminal(&root, &procfs, &plan.process)? {
         terminal
@@ -87,10 +88,10 @@ fn init(
             .and_then(|()| terminal.take())
             .map_err(SetupError::from)?;
     }
-    settings::apply(plan).map_err(SetupError::from)?;
+    settings::apply(plan, sysctls.as_ref()).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
-    drop((rootfs, read_only));
+    drop((rootfs, read_only, sysctls));
 
     // SAFETY: umask(2) touches no memory.
     unsafe { libc::umask(0o022) };
