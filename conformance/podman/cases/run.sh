@@ -17,7 +17,7 @@ podman run --rm busybox sh -c 'kill -TERM $$; echo immune'
 podman run --rm busybox sh -c 'sleep 0.1 & wait; echo waited'
 podman run --rm -v "$PWD:/data" busybox sh -c 'echo from inside >/data/file' && cat file
 podman run --rm -v "$PWD:/data:ro" busybox sh -c 'touch /data/new; echo $?' 2>/dev/null
-podman run --rm --ulimit nofile=100:200 busybox sh -c 'ulimit -n; ulimit -Hn'
+podman run --rm --ulimit nofile=100:200 --ulimit nproc=1024:1024 busybox sh -c 'ulimit -n; ulimit -Hn'
 podman run --rm --sysctl net.ipv4.ip_forward=1 busybox cat /proc/sys/net/ipv4/ip_forward
 podman run --rm --shm-size 4m busybox sh -c 'df -k /dev/shm | tail -n 1 | awk "{ print \$2 }"'
 podman run --rm --memory 64m busybox sh -c 'echo limited'
