@@ -5,6 +5,8 @@ use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pinion_abi::streams::WATCHED_NS;
+
 use super::futex;
 use super::posted::SOON;
 use super::server::Server;
@@ -16,6 +18,10 @@ const PATIENCE: Duration = Duration::from_micros(60);
 const TURNS: u32 = 64;
 /// Exits for requests that follow each other this closely wake the helper.
 pub const BUSY: Duration = Duration::from_micros(300);
+
+/// How often the helper looks whether calls were posted until it no longer does: for a little longer than
+/// the guest's kernel counts on.
+const WATCH: u32 = WATCHED_NS.div_ceil(SOON.as_nanos() as u64) as u32 + 1;
 
 /// What the helper does.
 const ABSENT: u32 = 0;
@@ -57,13 +63,16 @@ fn run(server: &Server) {
 
 /// Sleeps until the helper shall poll.
 fn sleep(server: &Server) {
+    let mut quiet = 0;
     loop {
         match server.helper.load(Ordering::Acquire) {
             SLEEPS => futex::wait(&server.helper, SLEEPS),
             WATCHES => {
                 futex::wait_for(&server.helper, WATCHES, SOON);
                 let made = server.make_posted() > 0;
-                if made || server.posted.watched.swap(false, Ordering::SeqCst) {
+                let busy = made || server.posted.watched.swap(false, Ordering::SeqCst);
+                quiet = if busy { 0 } else { quiet + 1 };
+                if quiet < WATCH {
                     continue;
                 }
                 change(server, &[WATCHES], SLEEPS);
