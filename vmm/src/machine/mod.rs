@@ -214,7 +214,7 @@ impl Factory {
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
-        let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
+        let vcpu = self.kvm.create_vcpu(&vm, 0)?;
         let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header, 0)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
@@ -232,14 +232,6 @@ impl Factory {
             unsafe { at.cast::<u64>().write_unaligned(entry) };
         }
         timeline.mark("tables");
-        // With its first run a VM gets a task in the host's kernel: better now than after `start`.
-        vcpu.settle().map_err(|error| match error {
-            KvmError::Call { source, .. } if source.raw_os_error() == Some(libc::EAGAIN) => {
-                MachineError::Pids
-            }
-            error => error.into(),
-        })?;
-        timeline.mark("task");
         Ok(Machine {
             factory: Arc::clone(self),
             vm,
@@ -263,6 +255,15 @@ impl Machine {
         self.timeline.mark("service");
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
+        // With its first run a VM gets a task in the host's kernel, which counts as a thread of this process:
+        // not before the process has joined a user namespace (setns(2)), but before `start`.
+        self.vcpu.settle().map_err(|error| match error {
+            KvmError::Call { source, .. } if source.raw_os_error() == Some(libc::EAGAIN) => {
+                MachineError::Pids
+            }
+            error => error.into(),
+        })?;
+        self.timeline.mark("task");
         let machinery = Machinery {
             vm: Mutex::new(self.vm),
             executable: guest.executable,
