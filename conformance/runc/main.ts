@@ -16,7 +16,7 @@ import {
   report,
   suiteFolder,
   type Verdict,
-} from '../suite.ts';
+} from '../external.ts';
 import { REASONS } from './reasons.ts';
 
 /**

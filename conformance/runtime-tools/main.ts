@@ -15,7 +15,7 @@ import {
   report,
   suiteFolder,
   type Verdict,
-} from '../suite.ts';
+} from '../external.ts';
 import { REASONS } from './reasons.ts';
 import { judge } from './verdict.ts';
 

@@ -1,6 +1,6 @@
 /** What the output of a validation program says. */
 import type { Outcome } from '../compare.ts';
-import type { Verdict } from '../suite.ts';
+import type { Verdict } from '../external.ts';
 
 /** A block of diagnostics that says an error. */
 const ERROR = /^ {4}"error": "./;
