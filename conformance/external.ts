@@ -51,12 +51,11 @@ function count(results: readonly Result[], runtime: RuntimeName, verdict: Verdic
   return results.filter((result) => result.verdicts[runtime] === verdict).length;
 }
 
+/** Verdicts as the document has them. */
+const WORDS: Record<Verdict, string> = { passed: 'ok', failed: '**fails**', skipped: 'skipped' };
+
 /** A table of the results as Markdown, and a line with their sums. */
 function table(results: readonly Result[], reasons: Readonly<Record<string, string>>): string[] {
-  const cell = (result: Result) => (runtime: RuntimeName) => {
-    const verdict = result.verdicts[runtime];
-    return verdict === 'passed' ? 'ok' : verdict === 'failed' ? '**fails**' : 'skipped';
-  };
   const sums = RUNTIME_NAMES.map((runtime) => {
     const of = (verdict: Verdict) => count(results, runtime, verdict);
     return `${runtime} passes ${of('passed')}, fails ${of('failed')}, skips ${of('skipped')}`;
@@ -66,38 +65,50 @@ function table(results: readonly Result[], reasons: Readonly<Record<string, stri
     '',
     row(['test', ...RUNTIME_NAMES, 'why not']),
     row(['---', '---', '---', '---', '---']),
-    ...results.map((result) => {
-      const reason =
-        result.verdicts.pinion === 'failed' ? (reasons[result.name] ?? 'not known') : '';
-      return row([result.name, ...RUNTIME_NAMES.map(cell(result)), reason]);
+    ...results.map(({ name, verdicts }) => {
+      const reason = verdicts.pinion === 'failed' ? (reasons[name] ?? 'not known') : '';
+      return row([name, ...RUNTIME_NAMES.map((runtime) => WORDS[verdicts[runtime]]), reason]);
     }),
   ];
 }
 
-/** Puts a section with the results in the place of the one with the same title. */
-function document(title: string, lines: readonly string[]): void {
+/** The results of a table. */
+function readTable(section: string): Result[] {
+  const verdict = (word = ''): Verdict =>
+    word === WORDS.passed ? 'passed' : word === WORDS.skipped ? 'skipped' : 'failed';
+  const rows = section.split('\n').filter((line) => line.startsWith('| '));
+  return rows.slice(2).map((line) => {
+    const [name = '', runc, crun, pinion] = line.slice('| '.length).split(' | ');
+    const verdicts = { runc: verdict(runc), crun: verdict(crun), pinion: verdict(pinion) };
+    return { name, verdicts };
+  });
+}
+
+/** Puts the results in the place of those of the same tests in a section, which is made if there is none. */
+function document(
+  title: string,
+  results: readonly Result[],
+  reasons: Readonly<Record<string, string>>,
+): void {
   const sections = readFileSync(DOCUMENT, 'utf8').split(/^(?=## )/m);
-  const section = `## ${title}\n\n${lines.join('\n')}\n`;
-  const at = sections.findIndex((text) => text.startsWith(`## ${title}\n`));
-  if (at === -1) sections.push(section);
-  else sections[at] = section;
+  const found = sections.findIndex((text) => text.startsWith(`## ${title}\n`));
+  const at = found === -1 ? sections.length : found;
+  const all = new Map([...readTable(sections[at] ?? ''), ...results].map((one) => [one.name, one]));
+  sections[at] = `## ${title}\n\n${table([...all.values()], reasons).join('\n')}\n`;
   writeFileSync(DOCUMENT, sections.map((text) => `${text.trimEnd()}\n`).join('\n'));
 }
 
 /**
- * Prints the results and sets the exit status: a test that Pinion fails must have a reason, and one
- * that it passes none, so that the list of reasons can only shrink. Results of a whole suite (`all`)
- * become its section of the document.
+ * Prints the results, writes them to the document, and sets the exit status: a test that Pinion fails must
+ * have a reason, and one that it passes none, so that the list of reasons can only shrink.
  */
 export function report(
   title: string,
   results: readonly Result[],
   reasons: Readonly<Record<string, string>>,
-  all: boolean,
 ): void {
-  const lines = table(results, reasons);
-  process.stdout.write(`${lines.join('\n')}\n`);
-  if (all) document(title, lines);
+  process.stdout.write(`${table(results, reasons).join('\n')}\n`);
+  document(title, results, reasons);
   const wrong = results.flatMap(({ name, verdicts }) => {
     const listed = reasons[name] !== undefined;
     if (verdicts.pinion === 'failed' && !listed) return [`fails, with no reason known: ${name}`];

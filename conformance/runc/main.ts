@@ -1,6 +1,6 @@
 /**
  * Runs runc's own tests (tests/integration/*.bats of its built tree, which `PINION_RUNC_TESTS` names) with
- * runc, crun and Pinion as the runtime: `main.ts [FILE...]`. Without names its results go to the document.
+ * runc, crun and Pinion as the runtime: `main.ts [FILE...]`.
  */
 import { chmodSync, chownSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,9 +72,8 @@ async function judgeFile(file: string, runtime: RuntimeName): Promise<Map<string
   }
 }
 
-const chosen = choose(files);
 const results: Result[] = [];
-for (const { name: file } of chosen) {
+for (const { name: file } of choose(files)) {
   const all = new Map<RuntimeName, Map<string, Verdict>>();
   for (const runtime of RUNTIME_NAMES) all.set(runtime, await judgeFile(file, runtime));
   const names = new Set([...all.values()].flatMap((verdicts) => [...verdicts.keys()]));
@@ -84,4 +83,4 @@ for (const { name: file } of chosen) {
     results.push({ name: `${file}: ${name}`, verdicts });
   }
 }
-report("runc's tests", results, REASONS, chosen.length === files.length);
+report("runc's tests", results, REASONS);

@@ -1,6 +1,6 @@
 /**
  * Runs the validation programs of opencontainers/runtime-tools, whose built tree `PINION_RUNTIME_TOOLS`
- * names, under runc, crun and Pinion: `main.ts [TEST...]`. Without names its results go to the document.
+ * names, under runc, crun and Pinion: `main.ts [TEST...]`.
  */
 import { globSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -44,4 +44,4 @@ for (const { name, path } of choose(tests)) {
   for (const runtime of RUNTIME_NAMES) verdicts[runtime] = await judgeTest(path, runtime);
   results.push({ name, verdicts });
 }
-report('runtime-tools validation', results, REASONS, results.length === tests.length);
+report('runtime-tools validation', results, REASONS);
