@@ -48,7 +48,7 @@ test('run at their points, in their namespaces, with the state of that moment', 
 
   const rootfs = join(container.bundle, 'rootfs');
   const expected = [
-    { kind: 'prestart', status: 'creating', pid, mnt: outside, cwd: container.bundle },
+    { kind: 'prestart', status: 'created', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createRuntime', status: 'creating', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createContainer', status: 'creating', pid: 1, mnt: inside, cwd: rootfs },
     { kind: 'poststart', status: 'running', pid, mnt: outside, cwd: process.cwd() },
