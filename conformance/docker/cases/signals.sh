@@ -1,4 +1,5 @@
 # docker kill -s, stop with and without grace, pause, wait, exit statuses, init and its zombies, events, rename.
+# seconds: 90
 state() { docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$1"; }
 since=$(date +%s)
 docker run -d --name one busybox sh -c 'trap "echo HUP" HUP; trap "echo USR1" USR1; trap "exit 12" INT; echo ready; while :; do sleep 0.1; done' >/dev/null
