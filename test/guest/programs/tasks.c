@@ -97,7 +97,7 @@ static void barriers(void) {
     SHOW(syscall(SYS_membarrier, command, 0, 0));
     SHOW(syscall(SYS_membarrier, command << 1, 0, 0));
     SHOW(syscall(SYS_membarrier, command, 0, 0));
-    SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0));
+    SHOW(syscall(SYS_membarrier, 512, 0, 0)); /* MEMBARRIER_CMD_GET_REGISTRATIONS */
   }
   SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 2, 0));
   SHOW(syscall(SYS_membarrier, 3, 0, 0));

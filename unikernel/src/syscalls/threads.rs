@@ -12,6 +12,7 @@ use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use crate::arch::{self, Frame};
+use crate::boot;
 use crate::mm::user;
 use crate::threads::futex::{owner, word::Word, ANY};
 use crate::threads::{current, scheduler, Thread};
@@ -197,7 +198,10 @@ pub fn unshare(frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     match flags & (CLONE_FS | CLONE_FILES) {
-        _ if flags & NAMESPACES != 0 => Err(Errno::EPERM),
+        _ if flags & NAMESPACES != 0 => {
+            boot::missing().count(frame.original as u32);
+            Err(Errno::EPERM)
+        }
         0 => Ok(0),
         _ if alone => Ok(0),
         // The host's threads that serve have one table.
