@@ -17,7 +17,18 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x5414 => Arg::In(8),                     // TIOCSWINSZ
         0x5420 | 0x5421 => Arg::In(4),            // TIOCPKT, FIONBIO
         0x5441 => Arg::Int,                       // TIOCGPTPEER
+        0x5424 => Arg::Out(4),                    // TIOCGETD
         0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
+        0x5452 => Arg::In(4),                     // FIOASYNC
+        0x5460 => Arg::Out(8),                    // FIOQSIZE
+        0x2 => Arg::Out(4),                       // FIGETBSZ
+        // The argument is an int, whatever the command's number says (ioctl_iflags(2)).
+        0x8008_6601 => Arg::Out(4),               // FS_IOC_GETFLAGS
+        0x4008_6602 => Arg::In(4),                // FS_IOC_SETFLAGS
+        0x801c_581f => Arg::Out(28),              // FS_IOC_FSGETXATTR
+        0x401c_5820 => Arg::In(28),               // FS_IOC_FSSETXATTR
+        0x4004_9409 => Arg::Fd,                   // FICLONE
+        0x8004_5200 => Arg::Out(4),               // RNDGETENTCNT
         0x8004_5430 | 0x8004_5439 => Arg::Out(4), // TIOCGPTN, TIOCGPTLCK
         0x4004_5431 => Arg::In(4),                // TIOCSPTLCK
         0x8004_5440 => Arg::Out(4),               // TIOCGEXCL
