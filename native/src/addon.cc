@@ -107,9 +107,23 @@ class Copies {
   std::vector<int> fds_;
 };
 
+// The file behind a mount of its own that is read-only, as a close-on-exec descriptor; -1: only who may
+// mount has one.
+int ReadOnly(const std::string& path, int from) {
+  const int tree = open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0) return -1;
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  const bool done = mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == 0;
+  const int fd = done ? fcntl(tree, F_DUPFD_CLOEXEC, from) : -1;
+  close(tree);
+  return fd;
+}
+
 // spawn(path, args, fds): the id of a new process in a session of its own, in directory /, with an
 // empty environment, no signal blocked or ignored, and fds[N] as descriptor N: posix_spawn(3), which
-// copies no page tables, as fork(2) would.
+// copies no page tables, as fork(2) would. Whoever gets hold of /proc/PID/exe cannot open it for writing,
+// where this process may see to that (CVE-2019-5736).
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
   const std::string path = info[0].ToString().Utf8Value();
   const auto list = info[1].As<Napi::Array>();
@@ -148,10 +162,19 @@ Napi::Value Spawn(const Napi::CallbackInfo& info) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   pid_t pid = 0;
+  const int program = ReadOnly(path, static_cast<int>(fds.Length()));
+  const std::string name = program < 0 ? path : "/proc/self/fd/" + std::to_string(program);
+  // Stays open: if it is a script, its interpreter opens it by that name.
+  if (program >= 0) posix_spawn_file_actions_adddup2(&actions, program, program);
   errno =
-      posix_spawn(&pid, path.c_str(), &actions, &attributes, argv.data(), environment);
+      posix_spawn(&pid, name.c_str(), &actions, &attributes, argv.data(), environment);
+  if (errno != 0 && program >= 0) {
+    // No /proc; or there is an error to tell.
+    errno = posix_spawn(&pid, path.c_str(), &actions, &attributes, argv.data(), environment);
+  }
   const long result = errno == 0 ? pid : -1;
   const auto value = Result(info, result);
+  if (program >= 0) close(program);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return value;

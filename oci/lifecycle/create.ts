@@ -119,6 +119,7 @@ function planOf(
     kernel: ctx.kernel,
     missing: store.missing(options.id),
     verbose: ctx.debug,
+    rootless: ctx.rootless,
     host: readHost(),
   });
 }
@@ -139,6 +140,7 @@ function newRecord(
   return {
     id,
     ociVersion: OCI_VERSION,
+    configVersion: config.ociVersion,
     bundle,
     rootfs: plan.rootfs.path,
     created: new Date().toISOString(),

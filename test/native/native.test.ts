@@ -92,7 +92,7 @@ test('a program gets the descriptors, an empty environment and a session of its 
   const text = readFileSync(ours, 'utf8');
   closeSync(ours);
   // Nothing of an environment goes before.
-  const [, stat = ''] = /^\/\n\d+ \(sh\) (.*)/.exec(text) ?? [];
+  const [, stat = ''] = /^\/\n\d+ \([^)]+\) (.*)/.exec(text) ?? [];
   // State, parent, process group, session (proc_pid_stat(5)).
   expect(stat.split(' ').slice(2, 4)).toEqual([String(pid), String(pid)]);
 });

@@ -37,6 +37,9 @@ fn run() -> ExitCode {
             _ => return fail(&format!("resume {fd}: not a descriptor above 2")),
         }
     }
+    // By a descriptor it is executed under that one's number.
+    // SAFETY: the name is a C string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"pinion-vmm".as_ptr(), 0, 0, 0) };
     container::signals::ignore_broken_pipes();
     match words[..] {
         [command @ ("launch" | "join"), "--control-fd", fd] => match fd.parse() {

@@ -103,7 +103,6 @@ static void commands(void) {
   int64_t bytes = 0;
   SHOW(write(fd, "0123456789", 10));
   TRY(ioctl(fd, FIOQSIZE, &bytes));
-  SHOW(bytes);
 }
 
 TESTS({"locks", locks}, {"numbers", numbers}, {"commands", commands})

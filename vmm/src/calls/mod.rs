@@ -24,6 +24,7 @@ mod procfs;
 mod programs;
 mod sockets;
 mod stats;
+mod streams;
 mod sys;
 mod table;
 mod waiting;
@@ -42,6 +43,7 @@ use pinion_abi::seccomp::Filters;
 use pinion_abi::Errno;
 
 pub use self::memory::{GuestMemory, SlotData};
+pub use self::processes::SETXID;
 pub use self::programs::{SetIds, AT_EXECVE_CHECK};
 use self::sys::{Failure, Outcome};
 pub use self::table::HOST_CALLS;
@@ -109,6 +111,7 @@ pub struct Service {
     identity: identity::Identity,
     judge: filters::Judge,
     unfinished: files::Unfinished,
+    streams: streams::Streams,
 }
 
 /// One call under way.
@@ -148,6 +151,7 @@ impl Service {
             identity: identity::Identity::new(),
             judge: filters::Judge::new(config.filters),
             unfinished: files::Unfinished::default(),
+            streams: streams::Streams::default(),
         })
     }
 

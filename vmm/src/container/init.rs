@@ -19,7 +19,7 @@ use super::mount_api::Tree;
 use super::mounts;
 use super::namespaces::Namespaces;
 use super::procfs::Procfs;
-use super::program;
+use super::program::{self, ProgramError};
 use super::rlimits::Limits;
 use super::rooted::Root;
 use super::rootfs::Rootfs;
@@ -59,6 +59,11 @@ fn init(
         missing,
         fifo,
     } = host;
+    let sources = if namespaces.makes_user() {
+        mounts::open_sources(&plan.mounts)
+    } else {
+        Vec::new()
+    };
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine_limits = plan.machine.limits();
@@ -74,12 +79,13 @@ fn init(
     let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
-    let read_only = furnish(plan, rootfs.root(), namespaces)?;
+    let read_only = furnish(plan, rootfs.root(), &sources, namespaces)?;
     for pause in &plan.pauses {
         ties.pause(*pause)?;
     }
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
+    let sysctls = settings::open_procfs(plan).map_err(SetupError::from)?;
     let root = rootfs.enter().map_err(SetupError::from)?;
     if let Some(terminal) = ties.open_terminal(&root, &procfs, &plan.process)? {
         terminal
@@ -87,10 +93,10 @@ fn init(
             .and_then(|()| terminal.take())
             .map_err(SetupError::from)?;
     }
-    settings::apply(plan).map_err(SetupError::from)?;
+    settings::apply(plan, sysctls.as_ref()).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
-    drop((rootfs, read_only));
+    drop((rootfs, read_only, sysctls, sources));
 
     // SAFETY: umask(2) touches no memory.
     unsafe { libc::umask(0o022) };
@@ -104,7 +110,12 @@ fn init(
         // /proc/PID/ns any more, so there the monitor stays dumpable.
         dumpable: namespaces.makes_user(),
     };
-    let loaded = confine::become_program(&plan.process, machine, &setting)?;
+    // Without a program a container can be created and not started (runtime-spec, config.md "Process").
+    let loaded = if plan.process.args.is_empty() {
+        None
+    } else {
+        Some(confine::become_program(&plan.process, machine, &setting)?)
+    };
     drop(root);
     ties.tell_ready()?;
 
@@ -147,9 +158,10 @@ fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
 fn furnish(
     plan: &LaunchPlan,
     root: &Root,
+    sources: &[Option<OwnedFd>],
     namespaces: &Namespaces,
 ) -> Result<Vec<Tree>, InitError> {
-    let read_only = mounts::mount_all(root, &plan.mounts).map_err(SetupError::from)?;
+    let read_only = mounts::mount_all(root, &plan.mounts, sources).map_err(SetupError::from)?;
     devices::make_all(root, &plan.devices, namespaces.makes_user()).map_err(SetupError::from)?;
     devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
     program::make_directory(root, &plan.process.cwd)?;
@@ -167,7 +179,7 @@ fn cover(plan: &LaunchPlan, root: &Root) -> Result<(), SetupError> {
 /// Waits for `start`, runs its hooks, and tells it whether the program runs.
 fn start(
     plan: &LaunchPlan,
-    loaded: Loaded,
+    loaded: Option<Loaded>,
     fifo: Option<OwnedFd>,
     procfs: &Procfs,
     surroundings: Option<&Surroundings>,
@@ -177,6 +189,9 @@ fn start(
         .map(|fifo| procfs.reopen(&fifo, libc::O_WRONLY).map(File::from))
         .transpose()
         .map_err(InitError::Fifo)?;
+    let Some(loaded) = loaded else {
+        return Err(refuse(ProgramError::None.into(), answer));
+    };
     let ((loaded, answer), ran) = match surroundings {
         Some(surroundings) => {
             guest_hooks::run_all(&plan.start_container_hooks, surroundings, (loaded, answer))
@@ -190,10 +205,15 @@ fn start(
             told.map_err(|error| InitError::Fifo(error.into()))?;
             Ok(loaded)
         }
-        (Err(error), None) => Err(error.into()),
-        (Err(error), Some(mut answer)) => match answer.write_all(error.to_string().as_bytes()) {
-            Ok(()) => Err(InitError::Told),
-            Err(_) => Err(error.into()),
-        },
+        (Err(error), answer) => Err(refuse(error.into(), answer)),
+    }
+}
+
+/// Tells who starts the container why its program does not run.
+fn refuse(error: InitError, answer: Option<File>) -> InitError {
+    let told = answer.map(|mut answer| answer.write_all(error.to_string().as_bytes()));
+    match told {
+        Some(Ok(())) => InitError::Told,
+        _ => error,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::fds;
 use super::init;
 use super::join::make_process;
 use super::line::{prepare_descriptors, Line};
+use super::mount_api::{Tree, ATTR_RDONLY};
 use super::namespaces::{id_map, NamespaceError, Namespaces};
 use super::relay;
 use super::rlimits::{self, RlimitError};
@@ -227,7 +228,7 @@ impl HostFiles {
     pub fn open(machine: &plan::Machine, fifo: Option<&Path>) -> Result<HostFiles, LaunchError> {
         Ok(HostFiles {
             kvm: private(open_kvm()?)?,
-            kernel: private(open(&machine.kernel, libc::O_RDONLY)?)?.into(),
+            kernel: private(open_kernel(&machine.kernel)?)?.into(),
             monitor: private(open(Path::new("/proc/self/exe"), libc::O_PATH)?)?,
             missing: machine
                 .missing
@@ -333,6 +334,24 @@ pub fn write_own(file: &str, value: &str) -> Result<(), LaunchError> {
         value: value.to_owned(),
         errno: error.into(),
     })
+}
+
+/// The kernel's image, which who has taken a monitor over cannot open for writing by that descriptor,
+/// where this process may see to it: all containers run it.
+fn open_kernel(path: &Path) -> Result<OwnedFd, LaunchError> {
+    let failed = |errno| LaunchError::Open {
+        path: path.to_owned(),
+        errno,
+    };
+    match Tree::copy(&c_path(path).map_err(failed)?, false) {
+        Ok(tree) => {
+            tree.change(ATTR_RDONLY, 0, false).map_err(failed)?;
+            let name = format!("/proc/self/fd/{}", tree.as_fd().as_raw_fd());
+            open(Path::new(&name), libc::O_RDONLY)
+        }
+        Err(Errno(libc::EPERM)) => open(path, libc::O_RDONLY),
+        Err(errno) => Err(failed(errno)),
+    }
 }
 
 fn open_kvm() -> Result<OwnedFd, LaunchError> {

@@ -8,8 +8,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::fds;
 use super::mount_api;
-use super::rooted::{openat2, RESOLVE_BENEATH, RESOLVE_NO_XDEV};
+use super::rooted::{self, is_procfs, openat2, RESOLVE_BENEATH, RESOLVE_NO_XDEV};
 use crate::errno::{check, check_fd, Errno};
+
+/// The inode of a procfs' root (PROC_ROOT_INO in Linux' include/linux/proc_fs.h).
+const ROOT: u64 = 1;
 
 #[derive(Debug)]
 pub struct Procfs(OwnedFd);
@@ -41,7 +44,11 @@ impl Procfs {
             Err(Errno(libc::EPERM)) => {
                 let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
                 // SAFETY: the path is a C string.
-                check_fd(unsafe { libc::open(c"/proc".as_ptr(), flags) })?
+                let found = check_fd(unsafe { libc::open(c"/proc".as_ptr(), flags) })?;
+                if !is_procfs(&found)? || rooted::stat(&found)?.st_ino != ROOT {
+                    return Err(Errno(libc::EPERM));
+                }
+                found
             }
             Err(errno) => return Err(errno),
         };

@@ -13,8 +13,21 @@ pub enum SettingsError {
     Sysctl { name: String, errno: Errno },
 }
 
-/// Sets them in the namespaces of this process.
-pub fn apply(plan: &LaunchPlan) -> Result<(), SettingsError> {
+/// Where the sysctls are, if the plan has any: to be opened before the change of root, when it is the
+/// host's, and no image's, /proc that serves where none can be mounted (CVE-2025-52881).
+pub fn open_procfs(plan: &LaunchPlan) -> Result<Option<Procfs>, SettingsError> {
+    let wanted = !plan.sysctl.is_empty();
+    wanted
+        .then(Procfs::complete)
+        .transpose()
+        .map_err(|errno| SettingsError::Call {
+            call: "mount a private procfs",
+            errno,
+        })
+}
+
+/// Sets them in the namespaces of this process. `procfs` is [`open_procfs`]'s.
+pub fn apply(plan: &LaunchPlan, procfs: Option<&Procfs>) -> Result<(), SettingsError> {
     let failed = |call| move |errno| SettingsError::Call { call, errno };
     if let Some(name) = &plan.hostname {
         // SAFETY: sethostname(2) reads as many bytes as it is told.
@@ -32,10 +45,9 @@ pub fn apply(plan: &LaunchPlan) -> Result<(), SettingsError> {
     if plan.namespaces.iter().any(new_network) {
         loopback::bring_up().map_err(failed("bring up the loopback interface"))?;
     }
-    if plan.sysctl.is_empty() {
+    let Some(procfs) = procfs else {
         return Ok(());
-    }
-    let procfs = Procfs::complete().map_err(failed("mount a private procfs"))?;
+    };
     for (name, value) in &plan.sysctl {
         let file = sysctl_file(name);
         procfs

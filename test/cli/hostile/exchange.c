@@ -1,0 +1,12 @@
+// Exchanges two files' names for ever (rename(2), RENAME_EXCHANGE).
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+
+int main(int argc, char **argv) {
+  if (argc != 3) return 2;
+  while (renameat2(AT_FDCWD, argv[1], AT_FDCWD, argv[2], RENAME_EXCHANGE) == 0) {
+  }
+  perror("renameat2");
+  return 1;
+}
