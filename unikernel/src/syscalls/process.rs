@@ -14,7 +14,7 @@ use crate::mm::user;
 use crate::seccomp;
 use crate::syscalls::threads::shared;
 use crate::threads::futex::owner;
-use crate::threads::scheduler;
+use crate::threads::{current, scheduler};
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
@@ -106,13 +106,11 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
 /// What prctl(2) keeps for the process.
 #[derive(Clone, Copy)]
 pub struct Attributes {
-    name: [u8; 16],
     dumpable: u64,
     timer_slack: u64,
 }
 
 static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
-    name: [0; 16],
     dumpable: 1,
     timer_slack: 50_000,
 });
@@ -141,10 +139,10 @@ pub fn set_timer_slack(nanoseconds: u64) {
 /// The first name of the process: the last part of its program's path.
 pub fn set_name(path: &[u8]) {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let mut attributes = ATTRIBUTES.lock();
-    attributes.name = [0; 16];
     let bytes = name.len().min(15);
-    attributes.name[..bytes].copy_from_slice(&name[..bytes]);
+    let mut own = [0; 16];
+    own[..bytes].copy_from_slice(&name[..bytes]);
+    *current().name.lock() = own;
 }
 
 const PR_SET_PDEATHSIG: u64 = 1;
@@ -225,11 +223,11 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                 Ok(_) | Err(Errno::ENAMETOOLONG) => {}
                 Err(error) => return Err(error),
             }
-            ATTRIBUTES.lock().name = name;
+            *current().name.lock() = name;
         }
         PR_GET_NAME => {
-            let name = attributes.name;
             drop(attributes);
+            let name = *current().name.lock();
             user::write(argument, &name)?;
         }
         PR_SET_TIMERSLACK => {
