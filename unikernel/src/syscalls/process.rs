@@ -13,7 +13,7 @@ use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::seccomp;
 use crate::syscalls::threads::shared;
-use crate::threads::scheduler;
+use crate::threads::{current, scheduler};
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
@@ -95,7 +95,7 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// What prctl(2) keeps for the process.
+/// What prctl(2) keeps for the process, and the thread's name.
 #[derive(Clone, Copy)]
 pub struct Attributes {
     name: [u8; 16],
@@ -111,10 +111,14 @@ static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
 
 /// For the time of a vfork(2).
 pub fn attributes() -> Attributes {
-    *ATTRIBUTES.lock()
+    Attributes {
+        name: *current().name.lock(),
+        ..*ATTRIBUTES.lock()
+    }
 }
 
 pub fn set_attributes(attributes: Attributes) {
+    *current().name.lock() = attributes.name;
     *ATTRIBUTES.lock() = attributes;
 }
 
@@ -133,10 +137,10 @@ pub fn set_timer_slack(nanoseconds: u64) {
 /// The first name of the process: the last part of its program's path.
 pub fn set_name(path: &[u8]) {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let mut attributes = ATTRIBUTES.lock();
-    attributes.name = [0; 16];
+    let mut own = current().name.lock();
+    *own = [0; 16];
     let bytes = name.len().min(15);
-    attributes.name[..bytes].copy_from_slice(&name[..bytes]);
+    own[..bytes].copy_from_slice(&name[..bytes]);
 }
 
 const PR_SET_PDEATHSIG: u64 = 1;
@@ -217,11 +221,18 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                 Ok(_) | Err(Errno::ENAMETOOLONG) => {}
                 Err(error) => return Err(error),
             }
-            ATTRIBUTES.lock().name = name;
+            *current().name.lock() = name;
+            // The host shows the process under its first thread's.
+            if current().id() == boot::info().process.pid {
+                let (low, high) = (&name[..8], &name[8..]);
+                let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                let args = [PR_SET_NAME, word(low), word(high), 0, 0, 0];
+                return channel::result(Owned::take().call_here(PRCTL, &args));
+            }
         }
         PR_GET_NAME => {
-            let name = attributes.name;
             drop(attributes);
+            let name = *current().name.lock();
             user::write(argument, &name)?;
         }
         PR_SET_TIMERSLACK => {

@@ -50,6 +50,8 @@ pub struct Thread {
     pub restores: AtomicBool,
     /// sigaltstack(2): ss_sp, ss_flags, ss_size.
     pub alternate_stack: Mutex<[u64; 3]>,
+    /// prctl(2), PR_SET_NAME.
+    pub name: Mutex<[u8; 16]>,
     /// What it may call.
     pub rules: Mutex<Rules>,
     /// Whether a signal ended its last wait.
@@ -96,6 +98,7 @@ impl Thread {
             restored_signals: AtomicU64::new(0),
             restores: AtomicBool::new(false),
             alternate_stack: Mutex::new([0, 2, 0]),
+            name: Mutex::new([0; 16]),
             rules: Mutex::new(Rules::default()),
             interrupted: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -111,6 +114,7 @@ impl Thread {
         thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
         let mask = current().blocked_signals.load(Ordering::Relaxed);
         thread.blocked_signals.store(mask, Ordering::Relaxed);
+        *thread.name.lock() = *current().name.lock();
         *thread.rules.lock() = current().rules.lock().clone();
         let at = thread.stack_top() - size_of::<Frame>() as u64;
         // SAFETY: the new stack is nobody else's; `start_thread` finds the frame right above the

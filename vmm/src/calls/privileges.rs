@@ -8,6 +8,7 @@ use pinion_abi::Errno;
 use super::identity::change;
 use super::sys::{self, Outcome};
 use super::Call;
+use crate::machine::title;
 
 /// linux/capability.h has 41; the host's kernel refuses what it does not have.
 const CAPABILITIES: u64 = 64;
@@ -40,6 +41,15 @@ pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
         | libc::PR_GET_KEEPCAPS
         | libc::PR_GET_NO_NEW_PRIVS
         | libc::PR_SET_CHILD_SUBREAPER => call.make(),
+        // The name itself, as two numbers.
+        libc::PR_SET_NAME => {
+            let words = [1, 2].map(|argument| call.args.number(argument).to_ne_bytes());
+            let name = words.as_flattened();
+            let end = name.iter().position(|byte| *byte == 0);
+            title::set_name(&name[..end.unwrap_or(name.len())])
+                .map(|()| 0)
+                .map_err(|errno| Errno(errno.0).into())
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

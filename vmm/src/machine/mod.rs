@@ -21,6 +21,7 @@ mod thread;
 mod ticker;
 mod timeline;
 mod timers;
+pub mod title;
 mod vcpus;
 mod vdso;
 mod vfork;
@@ -68,6 +69,8 @@ pub enum MachineError {
     Pids,
     #[error("handle the monitor's own signal: {0}")]
     Kick(io::Error),
+    #[error("take the program's title: {0}")]
+    Title(crate::errno::Errno),
 }
 
 /// What a machine may have at most.
@@ -261,6 +264,10 @@ impl Machine {
         self.timeline.mark("service");
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
+        let (path, arguments) = (&guest.path, &guest.arguments);
+        title::take(path, arguments, &guest.environment, service.proc_root().as_fd())
+            .map_err(MachineError::Title)?;
+        self.timeline.mark("title");
         let machinery = Machinery {
             vm: Mutex::new(self.vm),
             executable: guest.executable,

@@ -197,6 +197,7 @@ const PRCTL: &[u32] = &[
     libc::PR_SET_DUMPABLE as u32,
     libc::PR_GET_KEEPCAPS as u32,
     libc::PR_SET_KEEPCAPS as u32,
+    libc::PR_SET_MM as u32,
     libc::PR_SET_NAME as u32,
     libc::PR_GET_NAME as u32,
     libc::PR_CAPBSET_READ as u32,
