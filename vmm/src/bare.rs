@@ -105,6 +105,7 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         rlimits,
         inherited: Inherited::default(),
         verbose: std::env::var_os("PINION_VERBOSE").is_some(),
+        secure: false,
     };
     end_as(machine.load(guest, service)?.run()?)
 }

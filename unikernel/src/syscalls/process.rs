@@ -225,7 +225,12 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
             // The host shows the process under its first thread's.
             if current().id() == boot::info().process.pid {
                 let (low, high) = (&name[..8], &name[8..]);
-                let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                let word = |bytes: &[u8]| {
+                    bytes
+                        .iter()
+                        .rev()
+                        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+                };
                 let args = [PR_SET_NAME, word(low), word(high), 0, 0, 0];
                 return channel::result(Owned::take().call_here(PRCTL, &args));
             }

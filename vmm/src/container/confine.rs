@@ -54,6 +54,7 @@ pub fn become_program(
         inherited: Inherited::default(),
         filters: filters(process)?,
         verbose: setting.verbose,
+        secure: false,
     };
     Ok(guest::load(machine, procfs, program)?)
 }

@@ -37,6 +37,8 @@ pub struct Program {
     /// What its calls are judged by.
     pub filters: Filters,
     pub verbose: bool,
+    /// The program's file gave it rights.
+    pub secure: bool,
 }
 
 /// Puts a program into a machine. The process's descriptors below the private ones become its own.
@@ -68,6 +70,7 @@ pub fn load(machine: Machine, procfs: &Procfs, program: Program) -> Result<Loade
         rlimits,
         inherited: program.inherited,
         verbose: program.verbose,
+        secure: program.secure,
     };
     Ok(machine.load(guest, service)?)
 }

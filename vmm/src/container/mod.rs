@@ -4,7 +4,7 @@
 //! process, sets the container up from the inside and then is the monitor of its microVM. [`join`] adds
 //! further processes, each with a microVM of its own.
 
-mod capabilities;
+pub mod capabilities;
 mod cgroup;
 mod cgroup_view;
 mod child;
@@ -26,7 +26,7 @@ pub mod launcher;
 mod line;
 mod loopback;
 mod masks;
-mod mount_api;
+pub mod mount_api;
 mod mounts;
 mod namespaces;
 pub mod procfs;

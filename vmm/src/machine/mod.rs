@@ -92,6 +92,8 @@ pub struct Factory {
     monitor: OwnedFd,
     /// Where guests count what they did not get: the container's, or nowhere.
     missing: Option<OwnedFd>,
+    /// [`crate::exec::key`], where the container's programs may gain rights.
+    key: OnceLock<OwnedFd>,
     limits: Limits,
     /// The host's numbers of the CPUs that vCPUs stand for.
     cpus: Vec<u32>,
@@ -125,6 +127,8 @@ pub struct Guest {
     pub rlimits: [[u64; 2]; 16],
     pub inherited: Inherited,
     pub verbose: bool,
+    /// The program's file gave it rights (getauxval(3), AT_SECURE).
+    pub secure: bool,
 }
 
 impl Factory {
@@ -142,6 +146,7 @@ impl Factory {
             kernel,
             monitor,
             missing,
+            key: OnceLock::new(),
             limits,
             cpus: start::cpus(limits.vcpus),
             processor: OnceLock::new(),
@@ -166,6 +171,7 @@ impl Factory {
             kernel,
             monitor,
             missing,
+            key: OnceLock::new(),
             limits,
             cpus: start::cpus(limits.vcpus),
             processor: processor.map_or_else(OnceLock::new, OnceLock::from),
@@ -188,6 +194,15 @@ impl Factory {
 
     pub fn missing(&self) -> Option<BorrowedFd<'_>> {
         self.missing.as_ref().map(OwnedFd::as_fd)
+    }
+
+    pub fn key(&self) -> Option<BorrowedFd<'_>> {
+        self.key.get().map(OwnedFd::as_fd)
+    }
+
+    /// Only the first one counts.
+    pub fn set_key(&self, key: OwnedFd) {
+        let _ = self.key.set(key);
     }
 
     pub fn limits(&self) -> Limits {
@@ -265,8 +280,13 @@ impl Machine {
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
         let (path, arguments) = (&guest.path, &guest.arguments);
-        title::take(path, arguments, &guest.environment, service.proc_root().as_fd())
-            .map_err(MachineError::Title)?;
+        title::take(
+            path,
+            arguments,
+            &guest.environment,
+            service.proc_root().as_fd(),
+        )
+        .map_err(MachineError::Title)?;
         self.timeline.mark("title");
         let machinery = Machinery {
             vm: Mutex::new(self.vm),
@@ -363,7 +383,9 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             egid: libc::getegid(),
             // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
             secure: u32::from(
-                libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid(),
+                guest.secure
+                    || libc::getuid() != libc::geteuid()
+                    || libc::getgid() != libc::getegid(),
             ),
             executable_bytes: guest.executable_bytes,
             random,

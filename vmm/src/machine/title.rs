@@ -100,10 +100,11 @@ pub fn set_name(name: &[u8]) -> Result<(), Errno> {
 fn own_stat(proc: BorrowedFd) -> Result<Vec<u64>, Errno> {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
     // SAFETY: the path is a C string.
-    let file =
-        check_fd(unsafe { libc::openat(proc.as_raw_fd(), c"self/stat".as_ptr(), flags) })?;
+    let file = check_fd(unsafe { libc::openat(proc.as_raw_fd(), c"self/stat".as_ptr(), flags) })?;
     let mut text = Vec::new();
-    File::from(file).read_to_end(&mut text).map_err(Errno::from)?;
+    File::from(file)
+        .read_to_end(&mut text)
+        .map_err(Errno::from)?;
     // The name, field 2, may have any bytes.
     let end = text.iter().rposition(|byte| *byte == b')').unwrap_or(0);
     let fields = String::from_utf8_lossy(text.get(end + 2..).unwrap_or_default()).into_owned();
