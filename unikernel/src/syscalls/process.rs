@@ -134,8 +134,9 @@ pub fn set_timer_slack(nanoseconds: u64) {
     }
 }
 
-/// The first name of the process: the last part of its program's path.
-pub fn set_name(path: &[u8]) {
+/// What the program begins with. Its name is the last part of its path.
+pub fn begin(path: &[u8]) {
+    ATTRIBUTES.lock().dumpable = boot::info().process.dumpable.into();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let mut own = current().name.lock();
     *own = [0; 16];

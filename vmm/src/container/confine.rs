@@ -55,6 +55,7 @@ pub fn become_program(
         filters: filters(process)?,
         verbose: setting.verbose,
         secure: false,
+        hidden: false,
     };
     Ok(guest::load(machine, procfs, program)?)
 }

@@ -39,6 +39,8 @@ pub struct Program {
     pub verbose: bool,
     /// The program's file gave it rights.
     pub secure: bool,
+    /// Who executes it has not its rights, or may not read it.
+    pub hidden: bool,
 }
 
 /// Puts a program into a machine. The process's descriptors below the private ones become its own.
@@ -71,6 +73,7 @@ pub fn load(machine: Machine, procfs: &Procfs, program: Program) -> Result<Loade
         inherited: program.inherited,
         verbose: program.verbose,
         secure: program.secure,
+        hidden: program.hidden,
     };
     Ok(machine.load(guest, service)?)
 }

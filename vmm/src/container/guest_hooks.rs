@@ -132,6 +132,7 @@ fn find(hook: &GuestHook, surroundings: &Surroundings) -> Result<Program, Failur
         filters: surroundings.filters.clone(),
         verbose: false,
         secure: false,
+        hidden: false,
     })
 }
 

@@ -27,6 +27,7 @@ pub use request::Request;
 pub use resume::run as resume;
 
 use crate::calls::{Service, AT_EXECVE_CHECK};
+use crate::container::capabilities::Sets;
 use crate::container::executable::Executable;
 use crate::container::fds;
 use crate::container::procfs::Procfs;
@@ -117,6 +118,9 @@ pub fn execute(
         inherited: request.inherited.into(),
         filters: words,
         gains,
+        readable: opened.readable,
+        permitted: Sets::current().map_err(host)?.permitted,
+        death_signal: death_signal(),
         argc: executable.arguments.len(),
     };
     let mut strings = vec![name, executable.path];
@@ -241,6 +245,13 @@ fn script_name(request: &Request) -> Result<CString, Errno> {
 fn is_dumpable() -> bool {
     // SAFETY: the call takes numbers.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+}
+
+fn death_signal() -> i32 {
+    let mut signal = 0;
+    // SAFETY: the call writes one integer.
+    unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal, 0, 0, 0) };
+    signal
 }
 
 fn write(state: &State, strings: &[CString]) -> Result<OwnedFd, Errno> {

@@ -122,11 +122,16 @@ fn start(state: RawFd, raised: Option<Raised>) -> Result<ExitStatus, ResumeError
     };
     if let Some(after) = after {
         after.take()?;
+        if !after.secure {
+            signals::die_with_parent(state.death_signal)?;
+        }
     }
     let program = Program {
         path,
         executable,
         secure: after.is_some_and(|after| after.secure),
+        hidden: !state.readable
+            || after.is_some_and(|after| after.sets.permitted & !state.permitted != 0),
         env: strings.collect(),
         rlimits: state.rlimits.map(|[soft, hard]| Limit { soft, hard }),
         inherited: state.inherited.into(),

@@ -70,10 +70,17 @@ impl Rights {
             group: (stat.st_mode & GROUP == GROUP).then_some(stat.st_gid),
             capabilities: FileCapabilities::of(file)?,
         };
-        if rights == Rights::default() || may_give(file)? {
-            return Ok(rights);
+        if rights == Rights::default() || no_set_ids(file)? {
+            return Ok(Rights::default());
         }
-        Ok(Rights::default())
+        // Then no more capabilities than the process has already: the host sees to that.
+        if no_new_privileges() {
+            return Ok(Rights {
+                capabilities: rights.capabilities,
+                ..Rights::default()
+            });
+        }
+        Ok(rights)
     }
 
     /// EPERM if the file asks for more than the process may have.
@@ -178,15 +185,15 @@ pub fn set_all(file: impl AsFd) -> Result<(), errno::Errno> {
     Ok(())
 }
 
-/// Not under no_new_privs, nor from a mount with nosuid.
-fn may_give(file: impl AsFd) -> Result<bool, Errno> {
+/// Whether the file's mount has nosuid.
+fn no_set_ids(file: impl AsFd) -> Result<bool, Errno> {
     let mut found = MaybeUninit::<libc::statvfs>::zeroed();
     // SAFETY: the call fills the struct, of which zero is a value.
     let flags = unsafe {
         check(libc::fstatvfs(file.as_fd().as_raw_fd(), found.as_mut_ptr())).map_err(own)?;
         found.assume_init().f_flag
     };
-    Ok(flags & libc::ST_NOSUID == 0 && !no_new_privileges())
+    Ok(flags & libc::ST_NOSUID != 0)
 }
 
 pub fn no_new_privileges() -> bool {

@@ -34,6 +34,12 @@ pub struct State {
     pub filters: Vec<u64>,
     /// Whether the program's file gives the process rights.
     pub gains: bool,
+    /// Whether the process may read it.
+    pub readable: bool,
+    /// The capabilities that it is permitted.
+    pub permitted: u64,
+    /// prctl(2), PR_GET_PDEATHSIG: a key's execution clears it.
+    pub death_signal: i32,
     pub argc: usize,
 }
 

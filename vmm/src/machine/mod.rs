@@ -129,6 +129,8 @@ pub struct Guest {
     pub verbose: bool,
     /// The program's file gave it rights (getauxval(3), AT_SECURE).
     pub secure: bool,
+    /// Others of the same user may not look into it: they have not its rights, or may not read its file.
+    pub hidden: bool,
 }
 
 impl Factory {
@@ -370,6 +372,10 @@ fn host_memory() -> u64 {
 
 fn process_info(guest: &Guest) -> ProcessInfo {
     let mut random = [0; 32];
+    // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
+    // SAFETY: these calls take nothing.
+    let set_id = unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() };
+    let secure = guest.secure || set_id;
     // SAFETY: these calls take no pointers but the buffer, whose length is given. getrandom(2) of
     // so few bytes is never cut short once the host is up.
     unsafe {
@@ -381,12 +387,8 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             euid: libc::geteuid(),
             gid: libc::getgid(),
             egid: libc::getegid(),
-            // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
-            secure: u32::from(
-                guest.secure
-                    || libc::getuid() != libc::geteuid()
-                    || libc::getgid() != libc::getegid(),
-            ),
+            secure: u32::from(secure),
+            dumpable: u32::from(!set_id && !guest.hidden),
             executable_bytes: guest.executable_bytes,
             random,
             hwcap: libc::getauxval(libc::AT_HWCAP),
