@@ -6,6 +6,8 @@ const INTEGRATION = ['test/cli/**/*.test.ts', 'test/guest/**/*.test.ts'];
 export default defineConfig({
   define: { PINION_VERSION: '"0.0.0-test"', PINION_COMMIT: '"test"' },
   test: {
+    // On a busy machine a container takes seconds to start.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,

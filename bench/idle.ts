@@ -49,7 +49,8 @@ function invoke({ path = '', name }: Runtime, args: string[]): string {
   return stdout ?? '';
 }
 
-function withDescendants(pid: number): number[] {
+/** A process and all below it. */
+export function withDescendants(pid: number): number[] {
   const parents = new Map<number, number>();
   for (const entry of readdirSync('/proc')) {
     if (/^\d+$/.test(entry)) parents.set(Number(entry), Number(statFields(Number(entry))[1]));
@@ -61,8 +62,8 @@ function withDescendants(pid: number): number[] {
   return found;
 }
 
-/** KiB. */
-function pss(pid: number): number {
+/** The proportional set size, in KiB. */
+export function pss(pid: number): number {
   return Number(/^Pss: +(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
 }
 

@@ -19,6 +19,8 @@ export interface Context {
   kernel: string;
   /** Absolute path of the native addon (`native/build/Release/pinion.node`), loaded when needed. */
   addon: string;
+  /** The caller lacks root's rights on the host: control groups may be closed to it. */
+  rootless: boolean;
   /** `--debug`: the monitor prints the guest's boot line and exit counters. */
   debug: boolean;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Environment, SignalSource, Stdio } from '../oci/context.ts';
@@ -12,6 +13,8 @@ export interface Caller {
   /** Effective user and group id. */
   readonly euid: number;
   readonly egid: number;
+  /** Whether this is an ordinary user of the host, or root of a user namespace only. */
+  readonly rootless: boolean;
   readonly signals: SignalSource;
   /** The folder of this installation, absolute: the monitor and the kernel image are under it. */
   readonly home: string;
@@ -26,10 +29,16 @@ export function processCaller(): Caller {
     pid: process.pid,
     euid: process.geteuid?.() ?? 0,
     egid: process.getegid?.() ?? 0,
+    rootless: process.geteuid?.() !== 0 || inUserNamespace(),
     signals: { subscribe },
     // Source and bundle both lie one folder below the installation's.
     home: join(import.meta.dirname, '..'),
   };
+}
+
+/** The first one maps all ids, of which the last number is none (user_namespaces(7)). */
+function inUserNamespace(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
 }
 
 /** Cannot be caught, are the process's own faults, or are about its own children and sockets. */

@@ -74,7 +74,7 @@ async function execute<N extends CommandName>(
 }
 
 function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {
-  const { cwd, env, stdio, signals, pid, home } = caller;
+  const { cwd, env, stdio, signals, pid, home, rootless } = caller;
   if (flags['systemd-cgroup'] || flags['cgroup-manager'] === 'systemd') {
     throw new OciError(
       'ERR_PINION_UNSUPPORTED',
@@ -92,17 +92,20 @@ function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {
     monitor: join(home, 'target/release/pinion-vmm'),
     kernel: join(home, 'target/release/pinion-unikernel'),
     addon: join(home, 'native/build/Release/pinion.node'),
+    rootless,
     debug: flags.debug,
   };
 }
 
 /** The state directory: `--root`, or one for root or for a user, as runc(8) has it. */
-function stateRoot(given: string | undefined, { cwd, env, euid }: Caller): string {
+function stateRoot(given: string | undefined, { cwd, env, euid, rootless }: Caller): string {
   const runtimeDir = env.XDG_RUNTIME_DIR;
+  // Root of a user namespace says by USER whether it is a user's engine or would be root.
+  const isUser = euid !== 0 || (rootless && env.USER !== 'root');
   const root =
     given !== undefined
       ? resolve(cwd, given)
-      : euid !== 0 && runtimeDir
+      : isUser && runtimeDir
         ? join(runtimeDir, 'pinion')
         : '/run/pinion';
   if (root === '/') {

@@ -119,6 +119,7 @@ function planOf(
     kernel: ctx.kernel,
     missing: store.missing(options.id),
     verbose: ctx.debug,
+    rootless: ctx.rootless,
     host: readHost(),
   });
 }

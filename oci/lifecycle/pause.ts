@@ -13,9 +13,15 @@ export async function pause(ctx: Context, id: string): Promise<void> {
   const record = store.read(id);
   const status = statusOf(store, record);
   if (status !== 'running' && status !== 'created') throw runcError('ERR_PINION_NOT_RUNNING');
+  if (record.cgroups.length === 0) throw noCgroups('cannot toggle freezer');
   if (!(await freeze(record.cgroups, TIMEOUT))) {
     throw new OciError('ERR_PINION_FREEZE', 'unable to freeze');
   }
+}
+
+/** A container of a user whom no control group is delegated to. */
+function noCgroups(what: string): OciError {
+  return new OciError('ERR_PINION_NO_CGROUPS', `${what}: cgroups not configured for container`);
 }
 
 /** Lets the processes of a paused container go on. */

@@ -11,6 +11,10 @@ const MAX_OUTPUT = 64 * 1024 * 1024;
 /** The process ids on the host of all processes of a container: those of their monitors. */
 export function processes(ctx: Context, id: string): number[] {
   const record = new StateStore(ctx.root).read(id);
+  if (record.cgroups.length === 0) {
+    const message = 'unable to get all container pids: cgroups not configured for container';
+    throw new OciError('ERR_PINION_NO_CGROUPS', message);
+  }
   return [...processesIn(record.cgroups)].sort((a, b) => a - b);
 }
 

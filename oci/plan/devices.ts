@@ -25,6 +25,8 @@ const LINKS = {
 } as const;
 
 const DEFAULT_MODE = 0o666;
+/** What of a mode is not the file's type (inode(7)). */
+const PERMISSIONS = 0o7777;
 
 type SpecDevice = NonNullable<NonNullable<Config['linux']>['devices']>[number];
 
@@ -45,7 +47,7 @@ function planDevice(device: SpecDevice, path: string): PlanDevice {
     type,
     major: number('major'),
     minor: number('minor'),
-    mode: device.fileMode ?? DEFAULT_MODE,
+    mode: (device.fileMode ?? DEFAULT_MODE) & PERMISSIONS,
     uid: device.uid ?? 0,
     gid: device.gid ?? 0,
   };

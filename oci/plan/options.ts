@@ -14,6 +14,8 @@ export interface PlanOptions {
   preserveFds: number;
   /** `--no-pivot`. */
   noPivot: boolean;
+  /** The runtime lacks root's rights on the host: control groups may be closed to it. */
+  rootless?: boolean;
   /** `--systemd-cgroup`. */
   systemdCgroup?: boolean;
   /** Absolute path of the unikernel image. */

@@ -8,6 +8,7 @@ beforeAll(async () => {
   programs.unix = await build('unix');
   programs.inet = await build('inet');
   programs.messages = await build('messages', '-pthread');
+  programs.streams = await build('streams', '-pthread');
 });
 
 test.each([
@@ -31,6 +32,14 @@ test.each([
   ['messages', 'timeouts'],
   ['messages', 'threads'],
   ['messages', 'blocking'],
+  ['streams', 'reading'],
+  ['streams', 'shared'],
+  ['streams', 'writing'],
+  ['streams', 'ending'],
+  ['streams', 'soon'],
+  ['streams', 'reset'],
+  ['streams', 'one'],
+  ['streams', 'several'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);
 });

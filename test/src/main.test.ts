@@ -17,6 +17,7 @@ async function command(argv: readonly string[], changes: Partial<Caller> = {}) {
     pid: process.pid,
     euid: 0,
     egid: 0,
+    rootless: false,
     signals: { subscribe: () => () => {} },
     home: HOME,
     ...changes,

@@ -16,6 +16,7 @@ use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::streams;
 use crate::syscalls::threads::shared;
 use crate::threads::scheduler::Woken;
 use crate::threads::{self, scheduler, Thread};
@@ -89,6 +90,11 @@ impl Owned {
         }
     }
 
+    /// Takes a free slot for a batch, if there are others left.
+    pub fn take_for_batch() -> Option<Owned> {
+        Owned::try_take(SLOTS - RESERVED)
+    }
+
     fn try_take(slots: usize) -> Option<Owned> {
         let mut used = USED.lock();
         let index = used.trailing_ones() as usize;
@@ -129,7 +135,7 @@ impl Owned {
         self.fill(number, args);
         let header = header();
         let polled = header.polled.load(Ordering::Relaxed) != 0;
-        if polled && wait != Wait::Always && !shared::active() {
+        if polled && wait != Wait::Always && !shared::active() && !streams::is_round() {
             let tail = header.tail.load(Ordering::Relaxed);
             header.ring[tail as usize % SLOTS].store(self.index as u32, Ordering::Relaxed);
             header.tail.store(tail.wrapping_add(1), Ordering::Release);
@@ -155,6 +161,26 @@ impl Owned {
         self.fill(number, args);
         self.leave(Wait::Never, Meanwhile::Locked);
         self.finish()
+    }
+
+    /// Puts a batch of calls there, for the monitor to make before the next request.
+    pub fn post(&self, calls: u64) {
+        let slot = self.slot();
+        slot.args[0].store(calls, Ordering::Relaxed);
+        slot.state.store(state::SUBMITTED, Ordering::Relaxed);
+        header()
+            .posted
+            .store(self.index as u32 + 1, Ordering::SeqCst);
+    }
+
+    /// Takes the batch back. `false`: the monitor has it.
+    pub fn withdraw(&self) -> bool {
+        header().posted.swap(0, Ordering::SeqCst) != 0
+    }
+
+    /// How many calls of the batch failed, once it has been made.
+    pub fn made(&self) -> Option<i64> {
+        (self.state() == state::DONE).then(|| self.finish())
     }
 
     fn finish(&self) -> i64 {
@@ -236,10 +262,12 @@ impl Owned {
 
 /// fork(2) of the process: 0 in the child, where no request of another thread is under way.
 pub fn fork() -> Result<u64, Errno> {
+    streams::share();
     let slot = Owned::take();
     let value = slot.call_here(machine::FORK, &[0; 6]);
     if value == 0 {
         *USED.lock() = 1 << slot.index;
+        streams::start_anew();
         let waiting = core::mem::take(&mut *WAITING.lock());
         drop(waiting);
     }
@@ -248,6 +276,7 @@ pub fn fork() -> Result<u64, Errno> {
 
 /// vfork(2) of the process: comes back in the child, or with an error.
 pub fn vfork() -> Result<u64, Errno> {
+    streams::share();
     result(Owned::take().call_here(machine::VFORK, &[0; 6]))
 }
 

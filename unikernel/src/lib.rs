@@ -22,6 +22,8 @@ pub mod seccomp;
 #[cfg(not(test))]
 pub mod signals;
 #[cfg(not(test))]
+pub mod streams;
+#[cfg(not(test))]
 pub mod syscalls;
 #[cfg(not(test))]
 pub mod text;

@@ -34,7 +34,12 @@ function checkFree({ directory }: Group): void {
   }
 }
 
-export function limitWrites(limit: Limit, resources: Resources, groups: Group[], unified: boolean) {
+export function limitWrites(
+  limit: Limit,
+  resources: Resources,
+  groups: Group[],
+  { unified, rootless = false }: { unified: boolean; rootless?: boolean },
+): CgroupWrite[] {
   const { v1, v2, property } = limit;
   const path = `linux.resources.${property}`;
   const controller = unified ? (V2_NAMES[limit.controller] ?? limit.controller) : limit.controller;
@@ -48,6 +53,9 @@ export function limitWrites(limit: Limit, resources: Resources, groups: Group[],
   if (writes.length === 0) return [];
   if ((unified ? v2 : v1) === undefined) {
     throw propertyError(path, `cgroup ${unified ? 'v2' : 'v1'} has no such limit`);
+  }
+  if (group === undefined && rootless) {
+    throw planError(`cannot set ${controller} limit: container could not join or create cgroup`);
   }
   if (group === undefined) throw propertyError(path, `this host has no ${controller} controller`);
   return writes.map(({ file, value, optional }) => ({
@@ -92,27 +100,29 @@ export function planCgroup(config: Config, options: PlanOptions): PlanCgroup | u
   const unified = isUnified(options.host.cgroups);
   const main = groups.find(({ hierarchy }) => unified || hierarchy.controllers.includes('devices'));
   // Without the devices controller a container could use every device (so says runc, too).
-  if (main === undefined) throw planError('no devices cgroup is mounted');
+  // One without root can use those of its user anyway, and may not make rules.
+  const { rootless = false } = options;
+  if (main === undefined && !rootless) throw planError('no devices cgroup is mounted');
   for (const group of groups) checkFree(group);
 
   const devices = planDeviceRules(resources);
   const cpuset = groups.find(({ hierarchy }) => hierarchy.controllers.includes('cpuset'));
   const writes = [
-    ...(unified ? enableControllers(main) : []),
+    ...(unified && main ? enableControllers(main) : []),
     ...(cpuset ? inheritedCpusets(cpuset.hierarchy.mountpoint, below(cpuset)) : []),
-    ...LIMITS.flatMap((limit) => limitWrites(limit, resources, groups, unified)),
+    ...LIMITS.flatMap((limit) => limitWrites(limit, resources, groups, { unified, rootless })),
     ...unifiedWrites(resources, unified ? main : undefined),
   ];
-  const deviceFiles = deviceWrites(devices).map(({ file, value }) => ({
-    path: join(main.directory, file),
+  const deviceFiles = (main ? deviceWrites(devices) : []).map(({ file, value }) => ({
+    path: join(main?.directory ?? '', file),
     value,
-    optional: false,
+    optional: rootless,
   }));
   return {
     create: [...new Set(groups.flatMap(below))],
     writes: unified ? writes : [...writes, ...deviceFiles],
     join: groups.map(({ directory }) => directory),
-    ...(unified
+    ...(unified && main && !rootless
       ? { deviceFilter: { directory: main.directory, rules: filterRules(devices) } }
       : {}),
   };

@@ -1,4 +1,5 @@
 /** Where a container's groups lie: config-linux.md#cgroups-path, by runc's rules. */
+import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { propertyError, unsupportedError } from '../errors.ts';
 import type { PlanOptions } from '../options.ts';
@@ -40,6 +41,9 @@ const SYSTEMD_PATH = /^[^/:]*:[^/:]*:[^/:]*$/;
  *   not have children with controllers).
  * - Absent or empty: the id, as a relative path.
  * The v2 hierarchy of a hybrid host is joined as well, below its mount point.
+ *
+ * Without root, hierarchies in which nothing is delegated to the user are left out, unless a path asks
+ * for them.
  */
 export function groupDirectories(cgroupsPath: string | undefined, options: PlanOptions): Group[] {
   const property = 'linux.cgroupsPath';
@@ -56,11 +60,24 @@ export function groupDirectories(cgroupsPath: string | undefined, options: PlanO
   }
   const hierarchies = options.host.cgroups;
   const unified = isUnified(hierarchies);
-  return hierarchies.map((hierarchy) => {
+  const groups = hierarchies.map((hierarchy) => {
     const { mountpoint, own, version } = hierarchy;
     if (isAbsolute(path)) return { hierarchy, directory: join(mountpoint, path) };
     if (version === 1) return { hierarchy, directory: join(own, path) };
     const parent = unified && own !== mountpoint ? dirname(own) : mountpoint;
     return { hierarchy, directory: join(parent, path) };
   });
+  const optional = options.rootless === true && asked === '';
+  return optional ? groups.filter(({ directory }) => isDelegated(directory)) : groups;
+}
+
+/** Whether the directory can be made, or used, by this process. */
+function isDelegated(directory: string): boolean {
+  if (!existsSync(directory)) return isDelegated(dirname(directory));
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -24,9 +24,10 @@ export function updateWrites(
     return hierarchy === undefined ? [] : [{ hierarchy, directory }];
   });
   const unified = isUnified(hierarchies);
+  const rootless = directories.length === 0;
   const complete = unified ? completed(resources, groups[0]?.directory ?? '/') : resources;
   const writes = [
-    ...LIMITS.flatMap((limit) => limitWrites(limit, complete, groups, unified)),
+    ...LIMITS.flatMap((limit) => limitWrites(limit, complete, groups, { unified, rootless })),
     ...unifiedWrites(resources, unified ? groups[0] : undefined),
   ];
   return ordered(writes);

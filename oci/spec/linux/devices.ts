@@ -6,7 +6,8 @@ export const Device = section('config-linux.md#devices', 'A device node in the c
   path: text('The node: an absolute path in the container.'),
   major: optional(int64('Major number; not for a FIFO.')),
   minor: optional(int64('Minor number; not for a FIFO.')),
-  fileMode: optional(uint32('File mode in decimal; 0666 when absent.', { maximum: 0o777 })),
+  // Engines pass st_mode of the host's node as it is, with the file's type.
+  fileMode: optional(uint32('File mode in decimal; 0666 when absent.', { maximum: 0o177_777 })),
   uid: optional(uint32('Owner in the container; 0 when absent.')),
   gid: optional(uint32('Group in the container; 0 when absent.')),
 });

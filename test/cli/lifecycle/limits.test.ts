@@ -145,3 +145,16 @@ describe('events', () => {
 
 /** Waits for a file, then fills a file system that lies in memory. */
 const WASTE = 'while [ ! -e /go/start ]; do sleep 0.1; done; cat /dev/zero >/dev/fill';
+
+test('what a stack may grow to is no part of the address space', async () => {
+  const container = new Container({
+    args: ['/bin/sh', '-c', 'echo "$((6 * 7))"'],
+    edit: (config) => {
+      config.process.rlimits = [
+        { type: 'RLIMIT_AS', soft: 2 ** 30, hard: 2 ** 30 },
+        { type: 'RLIMIT_STACK', soft: 9 * 2 ** 30, hard: 9 * 2 ** 30 },
+      ];
+    },
+  });
+  expect(await container.launch('run')).toMatchObject({ status: 0, stdout: '42\n', stderr: '' });
+});

@@ -27,6 +27,7 @@ export function testContext(root: string): Context & { log: TestLog } {
     monitor: `${HOME}/target/release/pinion-vmm`,
     kernel: `${HOME}/target/release/pinion-unikernel`,
     addon: `${HOME}/native/build/Release/pinion.node`,
+    rootless: false,
     debug: false,
   };
 }

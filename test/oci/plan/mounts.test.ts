@@ -93,7 +93,7 @@ describe('devices', () => {
   it('are the default ones, once each, and those of the config', () => {
     const devices = [
       { path: '/dev/null', type: 'c', major: 1, minor: 3, fileMode: 0o600, uid: 5, gid: 6 },
-      { path: '/dev/loop0', type: 'b', major: 7, minor: 0 },
+      { path: '/dev/loop0', type: 'b', major: 7, minor: 0, fileMode: 0o060640 },
       { path: '/dev/u', type: 'u', major: 9, minor: 9 },
       { path: '/dev/fifo', type: 'p' },
     ];
@@ -108,7 +108,7 @@ describe('devices', () => {
     ]);
     expect(planned.slice(5)).toEqual([
       { path: '/dev/null', type: 'c', major: 1, minor: 3, mode: 0o600, uid: 5, gid: 6 },
-      { path: '/dev/loop0', type: 'b', major: 7, minor: 0, mode: 0o666, uid: 0, gid: 0 },
+      { path: '/dev/loop0', type: 'b', major: 7, minor: 0, mode: 0o640, uid: 0, gid: 0 },
       { path: '/dev/u', type: 'c', major: 9, minor: 9, mode: 0o666, uid: 0, gid: 0 },
       { path: '/dev/fifo', type: 'p', major: 0, minor: 0, mode: 0o666, uid: 0, gid: 0 },
     ]);

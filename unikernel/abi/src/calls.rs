@@ -91,6 +91,9 @@ pub enum Arg {
     HeaderIn,
     /// ... writes.
     HeaderOut,
+    /// The offset in the slot from which on the monitor tells what stands in the sockets that are ready
+    /// ([`crate::streams`]); 0: nowhere.
+    Ahead,
 }
 
 /// How a host call may wait.
@@ -367,7 +370,7 @@ macro_rules! for_each_call {
             229 clock_getres (guest)
             230 clock_nanosleep (guest)
             231 exit_group (guest)
-            232 epoll_wait (host Maybe [Fd OutItems(12, 2) Int Int])
+            232 epoll_wait (host Maybe [Fd OutItems(12, 2) Int Int Ahead])
             233 epoll_ctl (host Never [Fd Int Fd In(12)])
             234 tgkill (guest)
             235 utimes (host Never [Path In(32)])
@@ -416,7 +419,7 @@ macro_rules! for_each_call {
             278 vmsplice (host Always [Fd VectorIn(2) Int Int])
             279 move_pages (refused ENOSYS "a microVM has one memory node")
             280 utimensat (host Never [DirFd Path In(32) Int])
-            281 epoll_pwait (either Maybe [Fd OutItems(12, 2) Int Int Int Int])
+            281 epoll_pwait (either Maybe [Fd OutItems(12, 2) Int Int Ahead Int])
             282 signalfd (either Never [Int In(8) Int])
             283 timerfd_create (host Never [Int Int])
             284 eventfd (host Never [Int])

@@ -38,7 +38,11 @@ pub struct Header {
     /// When the first of the waiting threads shall go on (nanoseconds of the monotonic clock; 0: none
     /// waits for a time). Written by the guest.
     pub deadline: AtomicU64,
-    _pad2: [u32; 12],
+    /// The slot, plus 1, of a batch of calls that the program has been answered already
+    /// ([`crate::streams::Posted`]); they are made before any other request. The guest puts it there,
+    /// and takes it back to add a call; whom the monitor serves next, takes it. 0: none.
+    pub posted: AtomicU32,
+    _pad2: [u32; 11],
     /// Slot indices. Written by the guest.
     pub ring: [AtomicU32; SLOTS],
     /// How many signals the monitor noted so far for the kernel, and how many of them the kernel took,

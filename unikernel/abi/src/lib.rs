@@ -17,5 +17,6 @@ pub mod missing;
 pub mod ports;
 pub mod seccomp;
 pub mod sockets;
+pub mod streams;
 
 pub use errno::Errno;

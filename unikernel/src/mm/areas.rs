@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 
 use pinion_abi::layout::{PAGE, USER_END, USER_START};
 
+/// A program's stack before it grows (setup_arg_pages in Linux's fs/exec.c).
+const FIRST_STACK_BYTES: u64 = 132 << 10;
+
 pub const PROT_READ: u32 = 1;
 pub const PROT_WRITE: u32 = 2;
 pub const PROT_EXEC: u32 = 4;
@@ -78,9 +81,15 @@ impl Areas {
         self.by_start.values()
     }
 
-    /// Bytes of all areas: what RLIMIT_AS counts.
+    /// Bytes of all areas: what RLIMIT_AS counts. A stack's area is what it may grow to; of that only as
+    /// much counts as Linux gives a stack at first.
     pub fn bytes(&self) -> u64 {
-        self.iter().map(|area| area.end - area.start).sum()
+        self.iter()
+            .map(|area| match area.backing {
+                Backing::Stack => (area.end - area.start).min(FIRST_STACK_BYTES),
+                _ => area.end - area.start,
+            })
+            .sum()
     }
 
     /// Whether all of `start..end` is mapped.

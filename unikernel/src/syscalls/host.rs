@@ -7,6 +7,7 @@ use pinion_abi::calls::{self, commands, Arg, Wait, HANDLE_BYTES, HEAD_BYTES, MAX
 use pinion_abi::channel::{DATA, SLOT_BYTES};
 use pinion_abi::layout::USER_END;
 use pinion_abi::sockets::{self as sockets_abi, Value};
+use pinion_abi::streams::EVENTS;
 use pinion_abi::Errno;
 
 use crate::arch::Frame;
@@ -14,6 +15,7 @@ use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
+use crate::streams;
 
 const IOCTL: u32 = 16;
 const PIPE: u32 = 22;
@@ -79,6 +81,8 @@ struct Data {
     number: u32,
     /// Memory that ends early is an error, rather than the end of the data.
     whole: bool,
+    /// Where the monitor tells what stands in sockets, if it shall.
+    ahead: Option<u64>,
 }
 
 impl Data {
@@ -174,7 +178,10 @@ impl Data {
                 Ok(offset)
             }
             Arg::OutItems(size, at) => {
-                let most = (u64::from(MAX_DATA).min(self.room()) / u64::from(size)).max(1);
+                let most = match self.ahead {
+                    Some(_) => EVENTS,
+                    None => (u64::from(MAX_DATA).min(self.room()) / u64::from(size)).max(1),
+                };
                 let count = (other(at) as u32 as u64).min(most);
                 args[usize::from(at)] = count;
                 let size = u64::from(size);
@@ -225,6 +232,12 @@ impl Data {
             Arg::Interfaces => self.interfaces(index, value),
             Arg::HeaderIn => self.header(index, value, Access::Read),
             Arg::HeaderOut => self.header(index, value, Access::Write),
+            Arg::Ahead if self.ahead.is_some() => {
+                let offset = self.reserve(self.room())?;
+                self.ahead = Some(offset);
+                Ok(offset)
+            }
+            Arg::Ahead => Ok(0),
             Arg::Shmctl | Arg::Msgctl | Arg::Semctl => {
                 let command = args[index - 1] as u32;
                 match calls::control(kind, command).ok_or(Errno::EINVAL)? {
@@ -278,12 +291,17 @@ pub fn pass_as(number: u32, args: [u64; 6]) -> Result<u64, Errno> {
 
 /// Makes the call of a row marked `host`.
 pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
+    if let Some(result) = streams::answer(number, &args) {
+        return result;
+    }
+    streams::forget(number, kinds, &args);
     let mut data = Data {
         slot: Owned::take_for_call(),
         used: DATA as u64,
         outputs: [None; 6],
         whole: WHOLE.contains(&number),
         number,
+        ahead: (kinds.contains(&Arg::Ahead) && streams::any()).then_some(0),
     };
     let mut passed = args;
     for (index, kind) in kinds.iter().enumerate() {
@@ -331,6 +349,18 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         }
     }
     let value = data.slot.call_unlocked(number, &passed, wait);
+    match u64::try_from(value) {
+        Ok(made) => streams::made(number, &args, made),
+        Err(_) => {
+            if let Some(errno) = streams::failed(number, &args) {
+                return Err(errno);
+            }
+        }
+    }
+    if let Some(offset) = data.ahead.filter(|_| value > 0) {
+        // SAFETY: the slot is ours.
+        unsafe { streams::look(data.slot.address(), offset) };
+    }
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {
         let told = match output.valid {

@@ -5,11 +5,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use pinion_abi::Errno;
 
 use super::mounts::Mounts;
-use super::{files, identity, Service};
+use super::{files, identity, streams, Service};
 
 /// Everything of a service that a thread may hold for a moment, so that no other does.
 pub struct Held<'a, I, M, J> {
     unfinished: files::Held<'a>,
+    streams: streams::Watched<'a>,
     _identity: I,
     _mounts: M,
     _filters: J,
@@ -17,8 +18,9 @@ pub struct Held<'a, I, M, J> {
 
 impl<I, M, J> Held<'_, I, M, J> {
     /// Makes it that of the new process, where no call is under way.
-    pub fn reset(self) {
+    pub fn reset(mut self) {
         self.unfinished.reset();
+        self.streams.clear();
     }
 }
 
@@ -44,6 +46,7 @@ impl Service {
             identity: self.identity.copy(),
             judge: self.judge.copy(),
             unfinished: files::Unfinished::default(),
+            streams: streams::Streams::default(),
         })
     }
 
@@ -61,6 +64,7 @@ impl Service {
     pub fn hold(&self) -> Held<'_, impl Drop + '_, impl Drop + '_, impl Drop + '_> {
         Held {
             unfinished: self.unfinished.hold(),
+            streams: self.streams.hold(),
             _identity: self.identity.hold(),
             _mounts: self.mounts.hold(),
             _filters: self.judge.filters(),

@@ -24,6 +24,7 @@ mod procfs;
 mod programs;
 mod sockets;
 mod stats;
+mod streams;
 mod sys;
 mod table;
 mod waiting;
@@ -109,6 +110,7 @@ pub struct Service {
     identity: identity::Identity,
     judge: filters::Judge,
     unfinished: files::Unfinished,
+    streams: streams::Streams,
 }
 
 /// One call under way.
@@ -148,6 +150,7 @@ impl Service {
             identity: identity::Identity::new(),
             judge: filters::Judge::new(config.filters),
             unfinished: files::Unfinished::default(),
+            streams: streams::Streams::default(),
         })
     }
 

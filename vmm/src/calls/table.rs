@@ -7,7 +7,7 @@ use super::{
     descriptors, directories, entries, files, identity, ipc, links, notify, open, privileges,
     processes,
     sockets::{self, options, transfer},
-    stats, waiting, xattrs, Call,
+    stats, streams, waiting, xattrs, Call,
 };
 
 pub(super) type Handler = fn(&mut Call) -> Outcome;
@@ -167,7 +167,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (224, pass),                       // timer_gettime
     (227, pass),                       // clock_settime
     (232, waiting::epoll_wait),        // epoll_wait
-    (233, pass),                       // epoll_ctl
+    (233, streams::epoll_ctl),         // epoll_ctl
     (235, stats::utimes),              // utimes
     (240, descriptors::make),          // mq_open
     (241, pass),                       // mq_unlink

@@ -7,7 +7,7 @@ use pinion_abi::Errno;
 
 use super::descriptors::Table;
 use super::sys::{self, Failure, Outcome};
-use super::{decode, Call};
+use super::{decode, streams, Call};
 
 /// struct pollfd: `fd` at 0, `events` at 4, `revents` at 6.
 const POLLFD: usize = 8;
@@ -177,7 +177,15 @@ fn check_set(set: &[u8], count: i32, table: &Table) -> Result<(), Errno> {
 pub(super) fn epoll_wait(call: &mut Call) -> Outcome {
     let span = Span::of_number(call, 3);
     let timeout = span.number();
-    wait_for_events(call, libc::SYS_epoll_wait, timeout, &span)
+    let ready = wait_for_events(call, libc::SYS_epoll_wait, timeout, &span)?;
+    let ahead = call.args.number(4);
+    if ready > 0 && ahead != 0 {
+        let mut events = core::mem::take(call.args.data(1)?);
+        let told = streams::look(call, &events, ready as usize, ahead);
+        core::mem::swap(call.args.data(1)?, &mut events);
+        told?;
+    }
+    Ok(ready)
 }
 
 /// epoll_pwait2(2).

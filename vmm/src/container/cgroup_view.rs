@@ -4,20 +4,37 @@ use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::thread;
 
 use super::mount_api::{new_file_system, Tree, ATTR_RDONLY};
 use super::rooted::{c_path, openat2, RESOLVE_BENEATH};
 use crate::errno::{check, Errno};
 
+const THREAD_STACK: usize = 128 << 10;
+
 /// A tree to attach: on cgroup v2 the hierarchy, else a tmpfs with one directory for each v1
 /// hierarchy.
 ///
 /// Mounted from inside a cgroup namespace whose roots are the container's groups: they are its
-/// roots, whether the container has a cgroup namespace or not.
+/// roots, whether the container has a cgroup namespace or not. It is that of a thread: in a user
+/// namespace of its own a process could not return to the one that it had.
 pub fn make(source: &Path, flags: u64, data: &str) -> Result<Tree, Errno> {
+    let in_namespace = || {
+        // SAFETY: unshare(2) takes flags.
+        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })?;
+        make_here(source, flags, data)
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(THREAD_STACK);
+        let thread = thread.spawn_scoped(scope, in_namespace)?;
+        // It ends without an answer only by a panic, which ends this process.
+        thread.join().unwrap_or(Err(Errno(libc::EAGAIN)))
+    })
+}
+
+fn make_here(source: &Path, flags: u64, data: &str) -> Result<Tree, Errno> {
     let hierarchies = fs::read_to_string("/proc/self/cgroup")?;
     let hierarchies: Vec<&str> = hierarchies.lines().filter_map(v1_controllers).collect();
-    let _namespace = OwnNamespace::enter()?;
     if hierarchies.is_empty() {
         return new_file_system(c"cgroup2", &c_path(source)?, flags, data);
     }
@@ -68,24 +85,4 @@ fn link_single_names(view: &impl AsFd, name: &CString) -> Result<(), Errno> {
         })?;
     }
     Ok(())
-}
-
-/// A cgroup namespace of this process' groups, for as long as the value lives.
-struct OwnNamespace(fs::File);
-
-impl OwnNamespace {
-    fn enter() -> Result<OwnNamespace, Errno> {
-        let before = fs::File::open("/proc/self/ns/cgroup")?;
-        // SAFETY: unshare(2) takes flags.
-        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })?;
-        Ok(OwnNamespace(before))
-    }
-}
-
-impl Drop for OwnNamespace {
-    fn drop(&mut self) {
-        // SAFETY: setns(2) takes an open descriptor. It fails only without CAP_SYS_ADMIN, with which
-        // the namespace was made.
-        unsafe { libc::setns(self.0.as_raw_fd(), libc::CLONE_NEWCGROUP) };
-    }
 }

@@ -60,6 +60,11 @@ fn init(
         missing,
         fifo,
     } = host;
+    let sources = if namespaces.makes_user() {
+        mounts::open_sources(&plan.mounts)
+    } else {
+        Vec::new()
+    };
     isolate(namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine_limits = plan.machine.limits();
@@ -74,7 +79,7 @@ fn init(
     let machine = factory.make()?;
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
-    let read_only = furnish(plan, rootfs.root(), namespaces)?;
+    let read_only = furnish(plan, rootfs.root(), &sources, namespaces)?;
     for pause in &plan.pauses {
         ties.pause(*pause)?;
     }
@@ -96,7 +101,7 @@ fn init(
     settings::apply(plan, sysctls.as_ref()).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
-    drop((rootfs, read_only, sysctls));
+    drop((rootfs, read_only, sysctls, sources));
 
     // SAFETY: umask(2) touches no memory.
     unsafe { libc::umask(0o022) };
@@ -153,9 +158,10 @@ fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
 fn furnish(
     plan: &LaunchPlan,
     root: &Root,
+    sources: &[Option<OwnedFd>],
     namespaces: &Namespaces,
 ) -> Result<Vec<Tree>, InitError> {
-    let read_only = mounts::mount_all(root, &plan.mounts).map_err(SetupError::from)?;
+    let read_only = mounts::mount_all(root, &plan.mounts, sources).map_err(SetupError::from)?;
     devices::make_all(root, &plan.devices, namespaces.makes_user()).map_err(SetupError::from)?;
     devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
     program::make_directory(root, &plan.process.cwd)?;

@@ -9,7 +9,7 @@ use super::rooted::{
     self, c_path, openat2, Kind, Root, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV,
 };
 use super::{cgroup_view, copy_up};
-use crate::errno::Errno;
+use crate::errno::{check_fd, Errno};
 use crate::plan::Mount;
 
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +47,34 @@ const ALLOWED_IN_PROC: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
+/// What bind mounts take, opened as the user who this process is before it becomes that of a new user
+/// namespace, who may not search the directories there. `None`: to be found by its path.
+pub fn open_sources(mounts: &[Mount]) -> Vec<Option<OwnedFd>> {
+    let open = |mount: &Mount| {
+        let path = c_path(&mount.source).ok()?;
+        // SAFETY: the path is a C string.
+        check_fd(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) }).ok()
+    };
+    let is_bind = |mount: &&Mount| mount.flags & libc::MS_BIND != 0;
+    mounts
+        .iter()
+        .map(|mount| Some(mount).filter(is_bind).and_then(open))
+        .collect()
+}
+
 /// Makes all mounts, in order. Returns those that become read-only when the container's devices
 /// have been made in them.
-pub fn mount_all(root: &Root, mounts: &[Mount]) -> Result<Vec<Tree>, MountError> {
+///
+/// `sources`: of [`open_sources`], or none.
+pub fn mount_all(
+    root: &Root,
+    mounts: &[Mount],
+    sources: &[Option<OwnedFd>],
+) -> Result<Vec<Tree>, MountError> {
     let mut read_only_later = Vec::new();
-    for mount in mounts {
-        let tree = mount_one(root, mount).map_err(|cause| MountError {
+    for (index, mount) in mounts.iter().enumerate() {
+        let source = sources.get(index).and_then(Option::as_ref);
+        let tree = mount_one(root, mount, source).map_err(|cause| MountError {
             from: mount.source.clone(),
             destination: mount.destination.clone(),
             cause,
@@ -69,9 +91,9 @@ pub fn make_read_only(trees: &[Tree]) -> Result<(), Errno> {
         .try_for_each(|tree| tree.change(ATTR_RDONLY, 0, false))
 }
 
-fn mount_one(root: &Root, mount: &Mount) -> Result<Option<Tree>, Cause> {
+fn mount_one(root: &Root, mount: &Mount, source: Option<&OwnedFd>) -> Result<Option<Tree>, Cause> {
     let (tree, target) = if mount.flags & libc::MS_BIND != 0 {
-        bind(root, mount)?
+        bind(root, mount, source)?
     } else {
         make(root, mount)?
     };
@@ -89,8 +111,12 @@ fn mount_one(root: &Root, mount: &Mount) -> Result<Option<Tree>, Cause> {
     Ok(is_late(mount).then_some(tree))
 }
 
-fn bind(root: &Root, mount: &Mount) -> Result<(Tree, OwnedFd), Cause> {
-    let tree = Tree::copy(&c_path(&mount.source)?, mount.flags & libc::MS_REC != 0)?;
+fn bind(root: &Root, mount: &Mount, source: Option<&OwnedFd>) -> Result<(Tree, OwnedFd), Cause> {
+    let recursive = mount.flags & libc::MS_REC != 0;
+    let tree = match source {
+        Some(source) => Tree::copy_fd(source, recursive)?,
+        None => Tree::copy(&c_path(&mount.source)?, recursive)?,
+    };
     let kind = if rooted::is_directory(&tree)? {
         Kind::Directory
     } else {

@@ -1,6 +1,7 @@
 //! Waiting for a word to change (futex(2)), within this process; and of the guest, among processes.
 
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use pinion_abi::Errno;
 
@@ -83,6 +84,22 @@ pub fn wait_until(word: &AtomicU32, value: u32, deadline: u64) {
             timeout,
             std::ptr::null::<u32>(),
             u32::MAX,
+        )
+    };
+}
+
+/// Waits while the word is `value`, at the longest for `span`.
+pub fn wait_for(word: &AtomicU32, value: u32, span: Duration) {
+    let time = timespec(span.as_nanos() as u64);
+    let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word and the time live through the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            operation,
+            value,
+            &raw const time,
         )
     };
 }

@@ -8,6 +8,7 @@ mod image;
 mod kick;
 mod known;
 mod memory;
+mod posted;
 mod report;
 mod requests;
 mod search;
@@ -38,6 +39,7 @@ use std::time::Instant;
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
+use pinion_abi::streams::ROUND;
 use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
@@ -232,7 +234,7 @@ impl Factory {
         timeline.mark("vm and memory");
         let image = image::load(&self.kernel, &memory)?;
         timeline.mark("image");
-        let mut vcpu = self.kvm.create_vcpu(&vm, 0)?;
+        let vcpu = self.kvm.create_vcpu(&vm, 0)?;
         let shared_tsc = tables::start(self.processor()?, &vcpu, &image.header, 0)?;
         timeline.mark("vcpu");
         // The vDSO computes with the host's counter.
@@ -250,14 +252,6 @@ impl Factory {
             unsafe { at.cast::<u64>().write_unaligned(entry) };
         }
         timeline.mark("tables");
-        // With its first run a VM gets a task in the host's kernel: better now than after `start`.
-        vcpu.settle().map_err(|error| match error {
-            KvmError::Call { source, .. } if source.raw_os_error() == Some(libc::EAGAIN) => {
-                MachineError::Pids
-            }
-            error => error.into(),
-        })?;
-        timeline.mark("task");
         Ok(Machine {
             factory: Arc::clone(self),
             vm,
@@ -290,6 +284,15 @@ impl Machine {
         )
         .map_err(MachineError::Title)?;
         self.timeline.mark("title");
+        // With its first run a VM gets a task in the host's kernel, which counts as a thread of this process:
+        // not before the process has joined a user namespace (setns(2)), but before `start`.
+        self.vcpu.settle().map_err(|error| match error {
+            KvmError::Call { source, .. } if source.raw_os_error() == Some(libc::EAGAIN) => {
+                MachineError::Pids
+            }
+            error => error.into(),
+        })?;
+        self.timeline.mark("task");
         let machinery = Machinery {
             vm: Mutex::new(self.vm),
             executable: guest.executable,
@@ -526,6 +529,7 @@ impl Runner {
         if self.child.active() {
             return self.serve_child();
         }
+        let posted = self.server.make_posted();
         let direct = match self.server.serve_direct(self.index) {
             Direct::Fork(slot) => return self.fork(slot),
             Direct::Vfork(slot) => return self.vfork(slot),
@@ -542,7 +546,8 @@ impl Runner {
         let drained = self.server.drain();
         if direct || drained > 0 {
             let now = Instant::now();
-            if now.duration_since(self.last) < helper::BUSY {
+            // A round of many calls leaves the guest once, and wants no helper.
+            if posted < ROUND && now.duration_since(self.last) < helper::BUSY {
                 helper::wake(&self.server);
             }
             self.last = now;

@@ -10,6 +10,7 @@ use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
 use super::memory::Memory;
+use super::posted::Posted;
 use super::requests::{last_errno, Machinery};
 use super::signals;
 use super::ticker::Ticker;
@@ -24,8 +25,8 @@ pub struct Server {
     pub machinery: Machinery,
     /// Requests taken from the ring so far: the guest cannot write it.
     taken: AtomicU32,
-    /// 0 while the helper sleeps on it.
-    pub(super) awake: AtomicU32,
+    /// What the helper does ([`super::helper`]), and what it sleeps on.
+    pub(super) helper: AtomicU32,
     /// Exits for the channel, for the counters.
     pub exits: AtomicU64,
     pub(super) vcpus: Vcpus,
@@ -33,6 +34,7 @@ pub struct Server {
     /// Whether the guest wants its threads preempted.
     pub(super) ticking: AtomicBool,
     pub(super) workers: Workers,
+    pub(super) posted: Posted,
 }
 
 /// What the vCPU left for.
@@ -82,12 +84,13 @@ impl Server {
             service,
             machinery,
             taken: AtomicU32::new(0),
-            awake: AtomicU32::new(0),
+            helper: AtomicU32::new(0),
             exits: AtomicU64::new(0),
             vcpus,
             ticker: Ticker::default(),
             ticking: AtomicBool::new(false),
             workers: Workers::default(),
+            posted: Posted::default(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Server {
         unsafe { &*self.channel().cast::<Header>() }
     }
 
-    fn slot(&self, index: usize) -> (&Slot, SlotData) {
+    pub(super) fn slot(&self, index: usize) -> (&Slot, SlotData) {
         let at = self
             .channel()
             .wrapping_add(HEADER_BYTES as usize + index % SLOTS * SLOT_BYTES);
@@ -175,6 +178,7 @@ impl Server {
     /// Serves the slot that the vCPU named before it left, if it did; but forks and new vCPUs are the
     /// caller's to make.
     pub fn serve_direct(self: &Arc<Self>, vcpu: usize) -> Direct {
+        self.make_posted();
         let direct = &self.header().vcpus[vcpu].direct;
         let direct = direct.swap(0, Ordering::Acquire);
         if direct == 0 {
@@ -242,6 +246,7 @@ impl Server {
     /// nothing is under way.
     pub(super) fn fork(&self) -> Result<libc::pid_t, Errno> {
         self.service().prepare_fork()?;
+        let posted = self.posted.hold();
         let mut workers = self.workers.hold();
         let vm = self.machinery.vm();
         let service = self.service.hold();
@@ -270,18 +275,20 @@ impl Server {
                 vcpu.preempt.store(0, Ordering::Relaxed);
             }
         }
-        drop(vm);
+        drop((vm, posted));
         Ok(pid)
     }
 
     /// Returns whether the slot was answered, rather than found to block.
     fn serve(&self, index: usize, may_block: bool) -> bool {
+        self.make_posted();
         let (slot, data) = self.slot(index);
         slot.state.store(state::SERVED, Ordering::Relaxed);
-        let request = Request {
+        let mut request = Request {
             number: slot.number.load(Ordering::Relaxed),
             args: std::array::from_fn(|at| slot.args[at].load(Ordering::Relaxed)),
         };
+        let ahead = self.may_look_ahead(&mut request);
         let answer = if request.number >= machine::GROW {
             self.machine(&data, &request, may_block)
         } else {
@@ -291,6 +298,9 @@ impl Server {
         let state = match answer {
             Answer::Result(value) => {
                 slot.result.store(value, Ordering::Relaxed);
+                if ahead && value > 0 {
+                    self.watch();
+                }
                 state::DONE
             }
             Answer::WouldBlock => state::WOULD_BLOCK,

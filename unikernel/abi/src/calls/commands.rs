@@ -18,6 +18,7 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x5420 | 0x5421 => Arg::In(4),            // TIOCPKT, FIONBIO
         0x5441 => Arg::Int,                       // TIOCGPTPEER
         0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
+        0x5452 => Arg::In(4),                     // FIOASYNC
         0x8004_5430 | 0x8004_5439 => Arg::Out(4), // TIOCGPTN, TIOCGPTLCK
         0x4004_5431 => Arg::In(4),                // TIOCSPTLCK
         0x8004_5440 => Arg::Out(4),               // TIOCGEXCL

@@ -10,3 +10,4 @@ mod identity;
 mod linux;
 mod procfs;
 mod sockets;
+mod streams;

@@ -1,0 +1,360 @@
+/* Servers that wait with epoll: what they read and write, and what else has their sockets meanwhile. */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static int epoll;
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* A connection's ends: a client's, and one that was accepted and is watched. */
+static void connected(int ends[2]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t room = sizeof address;
+  int server = socket(AF_INET, SOCK_STREAM, 0);
+  bind(server, (void *)&address, sizeof address);
+  getsockname(server, (void *)&address, &room);
+  listen(server, 5);
+  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(ends[0], (void *)&address, sizeof address)) puts("not connected");
+  ends[1] = accept(server, 0, 0);
+  close(server);
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = ends[1]};
+  if (!epoll) epoll = epoll_create1(0);
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, ends[1], &event)) puts("not watched");
+}
+
+/* Sends a text to the watched end, and waits until it is there. */
+static void say(const int ends[2], const char *text) {
+  struct epoll_event event;
+  if (write(ends[0], text, strlen(text)) != (ssize_t)strlen(text)) puts("not sent");
+  if (epoll_wait(epoll, &event, 1, 5000) != 1 || event.data.fd != ends[1]) puts("nothing came");
+}
+
+/* Reads up to `most` bytes from a descriptor and prints them. */
+static void hear(int fd, size_t most) {
+  char buffer[256] = "";
+  ssize_t bytes = read(fd, buffer, most);
+  if (bytes < 0) printf("%s\n", strerrorname_np(errno));
+  else printf("%zd <%.*s>\n", bytes, (int)bytes, buffer);
+}
+
+static void reading(void) {
+  int ends[2], left;
+  char one[3] = "", two[8] = "";
+  connected(ends);
+  say(ends, "abcdefghijklmnopqrstuvwxyz");
+  hear(ends[1], 3);
+  hear(ends[1], 0);
+  SHOW(ioctl(ends[1], FIONREAD, &left));
+  SHOW(left);
+  hear(ends[1], 3);
+  SHOW(recv(ends[1], two, 4, MSG_PEEK));
+  hear(ends[1], 4);
+  say(ends, "0123456789");
+  struct iovec parts[] = {{one, 2}, {two, 4}};
+  SHOW(readv(ends[1], parts, 2));
+  printf("%.2s %.4s\n", one, two);
+  hear(ends[1], 3);
+  SHOW(recv(ends[1], two, 4, MSG_DONTWAIT));
+  SHOW(syscall(SYS_recvfrom, ends[1], 8, 4, 0, 0, 0));
+  hear(ends[1], 256);
+  SHOW(recv(ends[1], two, 4, MSG_DONTWAIT));
+  /* More than is told at once. */
+  char *much = malloc(60000);
+  size_t sum = 0;
+  fill(much, 60000);
+  TRY(write(ends[0], much, 60000));
+  struct epoll_event event;
+  for (ssize_t bytes; sum < 60000 && epoll_wait(epoll, &event, 1, 5000) == 1; sum += bytes) {
+    char part[1777];
+    bytes = read(ends[1], part, sizeof part);
+    if (bytes <= 0 || memcmp(part, much + sum, bytes)) break;
+  }
+  OK(sum == 60000);
+}
+
+static void shared(void) {
+  int ends[2], status;
+  connected(ends);
+  say(ends, "abcdefghi");
+  hear(ends[1], 3);
+  fflush(stdout);
+  if (!fork()) {
+    hear(ends[1], 3);
+    exit(0);
+  }
+  wait(&status);
+  hear(ends[1], 10);
+  connected(ends);
+  say(ends, "abcdefghi");
+  int other = dup(ends[1]);
+  hear(other, 3);
+  hear(ends[1], 3);
+  say(ends, "jkl");
+  hear(ends[1], 2);
+  hear(other, 10);
+  close(other);
+  connected(ends);
+  say(ends, "abcdefghi");
+  hear(ends[1], 2);
+  SHOW(dup2(ends[0], ends[1]) == ends[1]);
+  close(ends[1]);
+  close(ends[0]);
+  /* Passed to another process. */
+  int pair[2];
+  connected(ends);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+  if (!fork()) {
+    char byte, control[CMSG_SPACE(4)];
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    if (recvmsg(pair[1], &message, 0) == 1) hear(*(int *)CMSG_DATA(CMSG_FIRSTHDR(&message)), 3);
+    exit(0);
+  }
+  int late[2];
+  connected(late);
+  say(late, "abcdefghi");
+  hear(late[1], 3);
+  fflush(stdout);
+  char control[CMSG_SPACE(4)] = {0};
+  struct iovec part = {"x", 1};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+  *rights = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(4)};
+  memcpy(CMSG_DATA(rights), &late[1], 4);
+  long sent = sendmsg(pair[0], &message, 0);
+  wait(&status);
+  SHOW(sent);
+  hear(late[1], 10);
+}
+
+static void writing(void) {
+  int ends[2], left;
+  connected(ends);
+  say(ends, "ready?");
+  hear(ends[1], 10);
+  SHOW(write(ends[1], "one ", 4));
+  SHOW(send(ends[1], "two ", 4, MSG_NOSIGNAL));
+  struct iovec parts[] = {{"thr", 3}, {"", 0}, {"ee ", 3}};
+  SHOW(writev(ends[1], parts, 3));
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+  SHOW(sendmsg(ends[1], &message, 0));
+  SHOW(syscall(SYS_write, ends[1], 8, 4));
+  SHOW(write(ends[1], "", 0));
+  SHOW(syscall(SYS_writev, ends[1], parts, -1));
+  hear(ends[0], 200);
+  SHOW(write(ends[1], "before ", 7));
+  SHOW(shutdown(ends[1], SHUT_WR));
+  hear(ends[0], 200);
+  hear(ends[0], 200);
+  signal(SIGPIPE, SIG_IGN);
+  SHOW(write(ends[1], "x", 1));
+  connected(ends);
+  say(ends, "ready?");
+  hear(ends[1], 10);
+  SHOW(write(ends[1], "last", 4));
+  SHOW(close(ends[1]));
+  hear(ends[0], 200);
+  hear(ends[0], 200);
+  SHOW(write(ends[1], "x", 1));
+  SHOW(ioctl(ends[0], SIOCOUTQ, &left));
+}
+
+/* What was written arrives whatever becomes of the process. */
+static void ending(void) {
+  for (int way = 0; way < 4; way++) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t room = sizeof address;
+    int server = socket(AF_INET, SOCK_STREAM, 0), status;
+    bind(server, (void *)&address, sizeof address);
+    getsockname(server, (void *)&address, &room);
+    listen(server, 5);
+    fflush(stdout);
+    if (!fork()) {
+      struct epoll_event event = {.events = EPOLLIN};
+      char buffer[16];
+      int fd = event.data.fd = accept(server, 0, 0);
+      epoll = epoll_create1(0);
+      epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+      epoll_wait(epoll, &event, 1, 5000);
+      if (read(fd, buffer, 3) != 3 || write(fd, "answer", 6) != 6) puts("no answer");
+      if (way == 0) _exit(0);
+      if (way == 1) abort();
+      if (way == 2) *(volatile int *)8 = 1;
+      char number[16];
+      sprintf(number, "%d", fd);
+      execl("/proc/self/exe", "streams", "rest", number, NULL);
+      puts("no program");
+      _exit(1);
+    }
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    connect(client, (void *)&address, sizeof address);
+    SHOW(write(client, "request", 7));
+    wait(&status);
+    hear(client, 100);
+    printf("status %x\n", status & 0x7f);
+    close(client);
+    close(server);
+  }
+}
+
+/* A program that computes after it has written. */
+static void *answer(void *argument) {
+  const int *ends = argument;
+  struct epoll_event event;
+  char byte;
+  if (epoll_wait(epoll, &event, 1, 5000) != 1 || read(ends[1], &byte, 1) != 1) puts("nothing came");
+  if (write(ends[1], "x", 1) != 1) puts("not written");
+  for (int64_t end = now() + 400; now() < end;) {
+  }
+  return 0;
+}
+
+static void soon(void) {
+  int ends[2];
+  char byte;
+  pthread_t thread;
+  connected(ends);
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    close(ends[1]);
+    int64_t start = now();
+    if (write(ends[0], "?", 1) != 1 || read(ends[0], &byte, 1) != 1) puts("no answer");
+    OK(now() - start < 250);
+    exit(0);
+  }
+  answer(ends);
+  waitpid(child, 0, 0);
+  connected(ends);
+  pthread_create(&thread, 0, answer, ends);
+  int64_t start = now();
+  if (write(ends[0], "?", 1) != 1 || read(ends[0], &byte, 1) != 1) puts("no answer");
+  OK(now() - start < 250);
+  pthread_join(thread, 0);
+}
+
+/* The other side is gone. */
+static void reset(void) {
+  int ends[2];
+  signal(SIGPIPE, SIG_IGN);
+  connected(ends);
+  say(ends, "hello");
+  hear(ends[1], 2);
+  struct linger linger = {1, 0};
+  setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+  close(ends[0]);
+  int tries = 0;
+  while (write(ends[1], "x", 1) == 1 && tries++ < 1000) {
+  }
+  printf("%s\n", strerrorname_np(errno));
+  SHOW(write(ends[1], "x", 1));
+  SHOW(send(ends[1], "x", 1, MSG_NOSIGNAL));
+}
+
+enum { CLIENTS = 40, TURNS = 60 };
+
+static unsigned next(unsigned *state) { return (*state = *state * 1103515245 + 12345) >> 8; }
+
+static void *client(void *argument) {
+  struct sockaddr_in *address = argument;
+  static int bad;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  unsigned state = (unsigned)(uintptr_t)&state;
+  connect(fd, (void *)address, sizeof *address);
+  char out[3000], in[3000];
+  for (int turn = 0; turn < TURNS; turn++) {
+    size_t bytes = 1 + next(&state) % sizeof out, got = 0;
+    for (size_t i = 0; i < bytes; i++) out[i] = (char)next(&state);
+    if (write(fd, out, bytes) != (ssize_t)bytes) bad = 1;
+    for (ssize_t part; got < bytes; got += part)
+      if ((part = read(fd, in + got, bytes - got)) <= 0) return bad = 1, &bad;
+    if (memcmp(in, out, bytes)) bad = 1;
+  }
+  close(fd);
+  return bad ? &bad : 0;
+}
+
+/* Many clients of another process, whose server gives back what they send, by threads. */
+static void *serve(void *argument) {
+  int own = *(int *)argument, ended = 0;
+  struct epoll_event events[16];
+  char buffer[1024];
+  while (ended < CLIENTS) {
+    int count = epoll_wait(own, events, 16, 200);
+    if (count <= 0) return 0;
+    for (int i = 0; i < count; i++) {
+      int fd = events[i].data.fd;
+      ssize_t bytes = read(fd, buffer, sizeof buffer);
+      if (bytes > 0 && write(fd, buffer, bytes) != bytes) puts("not written");
+      if (bytes <= 0) ended++, close(fd);
+    }
+  }
+  return 0;
+}
+
+static void echo(int threads) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t room = sizeof address;
+  int server = socket(AF_INET, SOCK_STREAM, 0), status, own[4];
+  bind(server, (void *)&address, sizeof address);
+  getsockname(server, (void *)&address, &room);
+  listen(server, CLIENTS);
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    pthread_t clients[CLIENTS];
+    void *bad = 0, *all = 0;
+    for (int i = 0; i < CLIENTS; i++) pthread_create(&clients[i], 0, client, &address);
+    for (int i = 0; i < CLIENTS; i++) pthread_join(clients[i], &bad), all = bad ? bad : all;
+    exit(all != 0);
+  }
+  for (int i = 0; i < threads; i++) own[i] = epoll_create1(0);
+  for (int i = 0; i < CLIENTS; i++) {
+    struct epoll_event event = {.events = EPOLLIN};
+    event.data.fd = accept(server, 0, 0);
+    epoll_ctl(own[i % threads], EPOLL_CTL_ADD, event.data.fd, &event);
+  }
+  pthread_t servers[4];
+  for (int i = 0; i < threads; i++) pthread_create(&servers[i], 0, serve, &own[i]);
+  waitpid(child, &status, 0);
+  SHOW(status);
+  for (int i = 0; i < threads; i++) pthread_join(servers[i], 0);
+}
+
+static void one(void) { echo(1); }
+static void several(void) { echo(4); }
+
+int main(int argc, char **argv) {
+  static const struct test tests[] = {
+      {"reading", reading}, {"shared", shared}, {"writing", writing}, {"ending", ending},
+      {"soon", soon},       {"reset", reset},   {"one", one},         {"several", several},
+  };
+  setvbuf(stdout, 0, _IOLBF, 0);
+  if (argc == 3) {
+    hear(atoi(argv[2]), 100);
+    return 0;
+  }
+  for (size_t i = 0; argc > 1 && i < sizeof tests / sizeof *tests; i++)
+    if (!strcmp(argv[1], tests[i].name)) {
+      tests[i].run();
+      return 0;
+    }
+  return 2;
+}

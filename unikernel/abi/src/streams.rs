@@ -1,0 +1,56 @@
+//! Stream sockets that only one guest has. With the answer of epoll_wait(2) the monitor tells what stands in those
+//! that are ready and how much room they have; reads and writes that this answers are made behind
+//! the program, in one batch with its next request.
+
+use crate::calls::Arg;
+
+/// The most events of one request that leaves room for what stands in their sockets.
+pub const EVENTS: u64 = 32;
+/// The most bytes that may be sent behind the program through one socket, between two waits.
+pub const ROOM: u32 = 8 << 10;
+
+/// So many calls behind the program are a round: the guest leaves for the next request, as the helper would
+/// be no quicker than the vCPU's own thread.
+pub const ROUND: u64 = 8;
+
+/// What stands in one socket. At [`Arg::Ahead`]'s offset the monitor writes how many there are and the bytes
+/// of all with these eight, four bytes each, then each with its bytes behind it, from one multiple of eight to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Ahead {
+    pub fd: i32,
+    pub bytes: u32,
+    /// How many bytes can be sent without a wait.
+    pub room: u32,
+    pub _pad: u32,
+}
+
+/// One call of a batch, with the bytes behind it that it sends, from one multiple of eight to the next. The
+/// batch's slot has the number of calls as its first argument; the result is how many failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Posted {
+    /// read, recvfrom, write, sendto, writev or sendmsg.
+    pub number: u32,
+    /// How many bytes are sent, or received and thrown away: the program has them.
+    pub bytes: u32,
+    /// The program's arguments.
+    pub args: [u64; 6],
+    /// The monitor's answer: an error number, or 0.
+    pub error: i32,
+    pub _pad: u32,
+}
+
+/// The calls that can be posted, and whether they send.
+pub const fn sends(number: u32) -> Option<bool> {
+    match number {
+        0 | 45 => Some(false),
+        1 | 20 | 44 | 46 => Some(true),
+        _ => None,
+    }
+}
+
+/// Whether a call tells what stands in sockets.
+pub fn looks_ahead(kinds: &[Arg]) -> bool {
+    kinds.contains(&Arg::Ahead)
+}
