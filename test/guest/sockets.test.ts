@@ -38,6 +38,7 @@ test.each([
   ['streams', 'ending'],
   ['streams', 'soon'],
   ['streams', 'reset'],
+  ['streams', 'sending'],
   ['streams', 'one'],
   ['streams', 'several'],
 ] as const)('%s: %s', async (program, name) => {

@@ -462,6 +462,7 @@ pub fn deliver(frame: &mut Frame, restart: Restart) {
         }
         match restart {
             Restart::IfWanted if action.flags & frame::SA_RESTART != 0 => go_back(frame),
+            Restart::Anyway => go_back(frame),
             _ => {}
         }
         restart = Restart::No;
@@ -482,6 +483,8 @@ pub enum Restart {
     Always,
     /// It is, unless a handler without SA_RESTART runs.
     IfWanted,
+    /// It is, after any handler.
+    Anyway,
 }
 
 /// Has the program make its system call again.

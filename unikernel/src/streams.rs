@@ -6,6 +6,7 @@
 //! another number or another process could have its socket.
 
 mod batch;
+mod file;
 
 use core::mem::size_of;
 
@@ -14,17 +15,21 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::Arg;
 use pinion_abi::channel::SLOT_BYTES;
-use pinion_abi::streams::{sends, Ahead};
+use pinion_abi::streams::{self, does, Ahead, Does};
 use pinion_abi::Errno;
 use spin::Mutex;
 
+use crate::arch;
 use crate::mm::user;
 use crate::syscalls::threads::shared;
 pub use batch::is_round;
 use batch::Batch;
+use file::File;
+pub use file::STATE_BYTES;
 
 mod number {
     pub const CLOSE: u32 = 3;
+    pub const FSTAT: u32 = 5;
     pub const WRITEV: u32 = 20;
     pub const DUP: u32 = 32;
     pub const DUP2: u32 = 33;
@@ -36,12 +41,14 @@ mod number {
     pub const SETSOCKOPT: u32 = 54;
     pub const FCNTL: u32 = 72;
     pub const EPOLL_CTL: u32 = 233;
+    pub const NEWFSTATAT: u32 = 262;
     pub const ACCEPT4: u32 = 288;
     pub const DUP3: u32 = 292;
     pub const CLOSE_RANGE: u32 = 436;
 }
 use number::*;
 
+const AT_EMPTY_PATH: u32 = 0x1000;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 const SOCK_STREAM: u32 = 1;
@@ -54,6 +61,10 @@ const SO_PEEK_OFF: u32 = 42;
 const MSG_DONTWAIT: u64 = 0x40;
 const MSG_NOSIGNAL: u64 = 0x4000;
 const FLAGS: u64 = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+/// For how long the monitor looks after the batch at least, once it has told what stands in sockets (ticks of the
+/// time-stamp counter, which has one for each nanosecond or more).
+const WATCHED: u64 = streams::WATCHED_NS;
 
 /// The most pieces of a write that is posted.
 const PIECES: usize = 8;
@@ -82,12 +93,17 @@ struct Streams {
     own: BTreeMap<i32, Stream>,
     bytes: Vec<u8>,
     batch: Batch,
+    file: File,
+    /// When the monitor last told what stands in sockets.
+    looked: u64,
 }
 
 static STREAMS: Mutex<Streams> = Mutex::new(Streams {
     own: BTreeMap::new(),
     bytes: Vec::new(),
     batch: Batch::new(),
+    file: File::none(),
+    looked: 0,
 });
 
 /// Whether to have it told what stands in sockets.
@@ -95,21 +111,33 @@ pub fn any() -> bool {
     !shared::active() && !STREAMS.lock().own.is_empty()
 }
 
-/// Answers a call that the monitor makes later. `None`: it is to be made now.
+/// Answers a call that the monitor makes later, or that needs none. `None`: it is to be made now.
 pub fn answer(number: u32, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
-    let sends = sends(number)?;
-    if shared::active() {
+    let does = does(number);
+    if shared::active() || does.is_none() && !matches!(number, FSTAT | NEWFSTATAT) {
         return None;
     }
     let mut streams = STREAMS.lock();
+    let fd = args[0] as i32;
+    match (number, does) {
+        (FSTAT, _) => return streams.file.tell(fd, args[1]),
+        (NEWFSTATAT, _) => {
+            let itself = args[3] as u32 == AT_EMPTY_PATH && user::read(args[1]) == Ok(0u8);
+            return itself.then(|| streams.file.tell(fd, args[2])).flatten();
+        }
+        (_, Some(Does::Close)) => return streams.close(number, args).map(Ok),
+        _ => {}
+    }
     streams.settle();
-    let stream = streams.own.get_mut(&(args[0] as i32))?;
+    let stream = streams.own.get_mut(&fd)?;
     if let Some(errno) = stream.error.take() {
         return Some(Err(errno));
     }
-    match sends {
-        true => streams.write(number, args),
-        false => streams.read(number, args),
+    match does? {
+        Does::Receive => streams.read(number, args),
+        Does::Send => streams.write(number, args),
+        Does::SendFile => streams.send_file(number, args),
+        Does::Close => None,
     }
     .map(Ok)
 }
@@ -117,10 +145,19 @@ pub fn answer(number: u32, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
 /// A call is made: what it may change of descriptors and sockets is no longer known.
 pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) {
     let mut streams = STREAMS.lock();
+    let fd = args[0] as i32;
+    streams.file.age();
+    let replaced = match number {
+        CLOSE => fd,
+        DUP2 | DUP3 => args[1] as i32,
+        _ => -1,
+    };
+    if number == CLOSE_RANGE || streams.file.is(replaced) {
+        streams.file = File::none();
+    }
     if streams.own.is_empty() {
         return;
     }
-    let fd = args[0] as i32;
     match number {
         CLOSE | DUP => drop(streams.own.remove(&fd)),
         DUP2 | DUP3 => {
@@ -143,7 +180,7 @@ pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) {
             for (kind, arg) in kinds.iter().zip(args) {
                 if let (Arg::Fd, Some(stream)) = (kind, streams.own.get_mut(&(*arg as i32))) {
                     stream.to = stream.from;
-                    if sends(number) != Some(false) {
+                    if does(number) != Some(Does::Receive) {
                         stream.room = 0;
                     }
                 }
@@ -174,23 +211,29 @@ pub fn made(number: u32, args: &[u64; 6], fd: u64) {
 
 /// With what a call of before failed, if this one, which has just been made, failed by it.
 pub fn failed(number: u32, args: &[u64; 6]) -> Option<Errno> {
-    sends(number)?;
+    does(number)?;
     let mut streams = STREAMS.lock();
     streams.settle();
     let stream = streams.own.get_mut(&(args[0] as i32))?;
     stream.error.take()
 }
 
+/// A file has been opened, whose state stands in these bytes, if it is regular and is read only.
+pub fn opened(fd: u64, state: [u64; STATE_BYTES / 8]) {
+    STREAMS.lock().file.opened(fd as i32, state);
+}
+
 /// Other processes have all descriptors now.
 pub fn share() {
-    STREAMS.lock().own.clear();
+    let mut streams = STREAMS.lock();
+    streams.own.clear();
+    streams.file = File::none();
 }
 
 /// As [`share`], in the new process, whose channel is empty.
 pub fn start_anew() {
-    let mut streams = STREAMS.lock();
-    streams.own.clear();
-    streams.batch.forget();
+    share();
+    STREAMS.lock().batch.forget();
 }
 
 /// Takes what the monitor told, from `offset` of a slot's bytes on.
@@ -199,6 +242,7 @@ pub fn start_anew() {
 /// The slot at that address is the caller's.
 pub unsafe fn look(slot: u64, offset: u64) {
     let mut streams = STREAMS.lock();
+    streams.looked = arch::ticks();
     let Streams { own, bytes, .. } = &mut *streams;
     for stream in own.values_mut() {
         (stream.from, stream.to, stream.room) = (0, 0, 0);
@@ -250,6 +294,12 @@ fn message(args: &[u64; 6]) -> Option<Message> {
 }
 
 impl Streams {
+    /// Posts a call, if the monitor looks after the batch.
+    fn post(&mut self, number: u32, args: [u64; 6], bytes: u64, pieces: &[[u64; 2]]) -> bool {
+        arch::ticks().wrapping_sub(self.looked) < WATCHED
+            && self.batch.post(number, args, bytes, pieces)
+    }
+
     /// Learns what became of a batch that has been made.
     fn settle(&mut self) {
         let Streams { own, batch, .. } = self;
@@ -285,11 +335,41 @@ impl Streams {
             0,
             0,
         ];
-        if copied.is_err() || !self.batch.post(number, args, taken, &[]) {
+        if copied.is_err() || !self.post(number, args, taken, &[]) {
             return None;
         }
-        stream.from += taken as usize;
+        self.own.get_mut(&(fd as i32))?.from += taken as usize;
         Some(taken)
+    }
+
+    /// sendfile(2) of the file that was opened last, from where the program says.
+    fn send_file(&mut self, number: u32, args: &[u64; 6]) -> Option<u64> {
+        let [to, from, place, bytes, ..] = *args;
+        let stream = self.own.get_mut(&(to as i32))?;
+        let offset: u64 = user::read(place).ok()?;
+        if bytes == 0
+            || bytes > stream.room.into()
+            || !self.file.has(from as i32, offset, bytes)
+            || user::write(place, &offset).is_err()
+            || !self.post(number, [to, from, offset, bytes, 0, 0], bytes, &[])
+        {
+            return None;
+        }
+        self.own.get_mut(&(to as i32))?.room -= bytes as u32;
+        // It could be written just before.
+        let _ = user::write(place, &(offset + bytes));
+        Some(bytes)
+    }
+
+    /// close(2) of the file that was opened last.
+    fn close(&mut self, number: u32, args: &[u64; 6]) -> Option<u64> {
+        self.settle();
+        let fd = args[0] as i32;
+        if !self.file.is(fd) || !self.post(number, [args[0], 0, 0, 0, 0, 0], 0, &[]) {
+            return None;
+        }
+        self.file = File::none();
+        Some(0)
     }
 
     fn write(&mut self, number: u32, args: &[u64; 6]) -> Option<u64> {

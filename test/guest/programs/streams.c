@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -205,8 +206,9 @@ static void ending(void) {
     }
     int client = socket(AF_INET, SOCK_STREAM, 0);
     connect(client, (void *)&address, sizeof address);
-    SHOW(write(client, "request", 7));
+    long written = write(client, "request", 7);
     wait(&status);
+    SHOW(written);
     hear(client, 100);
     printf("status %x\n", status & 0x7f);
     close(client);
@@ -266,6 +268,57 @@ static void reset(void) {
   printf("%s\n", strerrorname_np(errno));
   SHOW(write(ends[1], "x", 1));
   SHOW(send(ends[1], "x", 1, MSG_NOSIGNAL));
+}
+
+/* A file that is sent in a round, and one that changes meanwhile. */
+static void sending(void) {
+  int ends[2], copy[2];
+  char name[] = "/tmp/streams.XXXXXX", text[700], got[1400];
+  struct stat state, other;
+  int file = mkstemp(name);
+  fill(text, sizeof text);
+  SHOW(write(file, text, sizeof text));
+  connected(ends);
+  say(ends, "?");
+  hear(ends[1], 1);
+  int fd = open(name, O_RDONLY);
+  SHOW(fstat(fd, &state));
+  SHOW(fstat(file, &other));
+  OK(!memcmp(&state, &other, sizeof state) && state.st_size == 700);
+  off_t offset = 100;
+  SHOW(send(ends[1], "head", 4, 0));
+  SHOW(sendfile(ends[1], fd, &offset, 600));
+  SHOW(offset);
+  SHOW(sendfile(ends[1], fd, &offset, 600));
+  SHOW(close(fd));
+  SHOW(close(fd));
+  SHOW(recv(ends[0], got, 604, MSG_WAITALL));
+  OK(!memcmp(got, "head", 4) && !memcmp(got + 4, text + 100, 600));
+  say(ends, "?");
+  hear(ends[1], 1);
+  fd = open(name, O_RDONLY);
+  SHOW(ftruncate(file, 300));
+  SHOW(fstat(fd, &state));
+  SHOW(state.st_size);
+  offset = 0;
+  SHOW(sendfile(ends[1], fd, &offset, 600));
+  SHOW(offset);
+  SHOW(close(fd));
+  SHOW(fstat(fd, &state));
+  fd = open(name, O_RDONLY);
+  SHOW(dup2(file, fd) == fd);
+  SHOW(write(fd, "more", 4));
+  SHOW(fstat(fd, &state));
+  SHOW(close(fd));
+  SHOW(open(name, O_RDONLY) == fd);
+  SHOW(pipe(copy));
+  SHOW(fstat(fd, (void *)8));
+  SHOW(sendfile(copy[1], fd, 0, 300));
+  SHOW(close(fd));
+  SHOW(open("/dev/null", O_RDONLY) == fd);
+  SHOW(fstat(fd, &state));
+  OK(S_ISCHR(state.st_mode));
+  unlink(name);
 }
 
 enum { CLIENTS = 40, TURNS = 60 };
@@ -344,7 +397,7 @@ static void several(void) { echo(4); }
 int main(int argc, char **argv) {
   static const struct test tests[] = {
       {"reading", reading}, {"shared", shared}, {"writing", writing}, {"ending", ending},
-      {"soon", soon},       {"reset", reset},   {"one", one},         {"several", several},
+      {"soon", soon},       {"reset", reset},   {"sending", sending},   {"one", one},         {"several", several},
   };
   setvbuf(stdout, 0, _IOLBF, 0);
   if (argc == 3) {

@@ -133,6 +133,7 @@ fn name(kind: Arg) -> String {
         Arg::Interfaces => "interfaces out".to_owned(),
         Arg::HeaderIn => "msghdr in".to_owned(),
         Arg::HeaderOut => "msghdr out".to_owned(),
+        Arg::State => "state of the file out".to_owned(),
         Arg::Ahead => "what stands in sockets out".to_owned(),
         Arg::Ioctl | Arg::Fcntl | Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
             "by command".to_owned()

@@ -94,6 +94,9 @@ pub enum Arg {
     /// The offset in the slot from which on the monitor tells what stands in the sockets that are ready
     /// ([`crate::streams`]); 0: nowhere.
     Ahead,
+    /// The offset in the slot of a struct stat, in which the monitor tells the state of a regular file that the call opened
+    /// for reading; 0: it does not.
+    State,
 }
 
 /// How a host call may wait.
@@ -140,7 +143,7 @@ macro_rules! for_each_call {
         $callback! {
             0 read (host Maybe [Fd BufferOut(2) Int])
             1 write (host Maybe [Fd BufferIn(2) Int])
-            2 open (host Maybe [Path Int Int])
+            2 open (host Maybe [Path Int Int State])
             3 close (host Never [Fd])
             4 stat (host Never [Path Out(144)])
             5 fstat (host Never [Fd Out(144)])
@@ -395,7 +398,7 @@ macro_rules! for_each_call {
             254 inotify_add_watch (host Never [Fd Path Int])
             255 inotify_rm_watch (host Never [Fd Int])
             256 migrate_pages (refused ENOSYS "a microVM has one memory node")
-            257 openat (host Maybe [DirFd Path Int Int])
+            257 openat (host Maybe [DirFd Path Int Int State])
             258 mkdirat (host Never [DirFd Path Int])
             259 mknodat (host Never [DirFd Path Int Int])
             260 fchownat (host Never [DirFd Path Int Int Int])
@@ -498,14 +501,14 @@ macro_rules! for_each_call {
             446 landlock_restrict_self (refused ENOSYS "see landlock_create_ruleset")
             447 memfd_secret (refused ENOSYS "the monitor could not map it")
             448 process_mrelease (refused ENOSYS "it would release a monitor")
-            449 futex_waitv (refused ENOSYS "one thread waits for one futex yet")
+            449 futex_waitv (guest)
             450 set_mempolicy_home_node (refused ENOSYS "a microVM has one memory node")
             451 cachestat (host Never [Fd In(16) Out(40) Int])
             452 fchmodat2 (host Never [DirFd Path Int Int])
             453 map_shadow_stack (refused EOPNOTSUPP "shadow stacks need the host's kernel")
-            454 futex_wake (refused ENOSYS "futex(2) does it")
-            455 futex_wait (refused ENOSYS "futex(2) does it")
-            456 futex_requeue (refused ENOSYS "futex(2) does it")
+            454 futex_wake (guest)
+            455 futex_wait (guest)
+            456 futex_requeue (guest)
             457 statmount (refused ENOSYS "the mounts are the monitor's: /proc/self/mountinfo tells of them")
             458 listmount (refused ENOSYS "see statmount")
             459 lsm_get_self_attr (refused ENOSYS "the label is the monitor's")

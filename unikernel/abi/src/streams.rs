@@ -9,6 +9,9 @@ pub const EVENTS: u64 = 32;
 /// The most bytes that may be sent behind the program through one socket, between two waits.
 pub const ROOM: u32 = 8 << 10;
 
+/// For how long after an answer the monitor looks after the batch at least, nanoseconds.
+pub const WATCHED_NS: u64 = 3_000_000;
+
 /// So many calls behind the program are a round: the guest leaves for the next request, as the helper would
 /// be no quicker than the vCPU's own thread.
 pub const ROUND: u64 = 8;
@@ -30,7 +33,7 @@ pub struct Ahead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Posted {
-    /// read, recvfrom, write, sendto, writev or sendmsg.
+    /// One of which [`does`] tells.
     pub number: u32,
     /// How many bytes are sent, or received and thrown away: the program has them.
     pub bytes: u32,
@@ -41,11 +44,26 @@ pub struct Posted {
     pub _pad: u32,
 }
 
-/// The calls that can be posted, and whether they send.
-pub const fn sends(number: u32) -> Option<bool> {
+/// What a posted call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// It throws received bytes away.
+    Receive,
+    /// It sends the bytes behind it.
+    Send,
+    /// It sends a file's bytes; where they begin stands in the place of the program's pointer.
+    SendFile,
+    /// It closes a file that was read.
+    Close,
+}
+
+/// The calls that can be posted.
+pub const fn does(number: u32) -> Option<Does> {
     match number {
-        0 | 45 => Some(false),
-        1 | 20 | 44 | 46 => Some(true),
+        0 | 45 => Some(Does::Receive),
+        1 | 20 | 44 | 46 => Some(Does::Send),
+        40 => Some(Does::SendFile),
+        3 => Some(Does::Close),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use core::mem::{offset_of, size_of};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::channel::{DATA, SLOT_BYTES};
-use pinion_abi::streams::{sends, Posted, ROUND};
+use pinion_abi::streams::{does, Does, Posted, ROUND};
 use pinion_abi::Errno;
 
 use crate::channel::Owned;
@@ -99,8 +99,8 @@ impl Batch {
 
 /// Bytes of what a call sends, up to where the next one stands.
 fn data(posted: &Posted) -> usize {
-    match sends(posted.number) {
-        Some(true) => (posted.bytes as usize).next_multiple_of(8),
+    match does(posted.number) {
+        Some(Does::Send) => (posted.bytes as usize).next_multiple_of(8),
         _ => 0,
     }
 }

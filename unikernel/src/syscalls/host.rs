@@ -83,6 +83,8 @@ struct Data {
     whole: bool,
     /// Where the monitor tells what stands in sockets, if it shall.
     ahead: Option<u64>,
+    /// Where it tells of a file that was opened.
+    state: Option<u64>,
 }
 
 impl Data {
@@ -238,6 +240,11 @@ impl Data {
                 Ok(offset)
             }
             Arg::Ahead => Ok(0),
+            Arg::State => {
+                let offset = self.reserve(streams::STATE_BYTES as u64)?;
+                self.state = Some(offset);
+                Ok(offset)
+            }
             Arg::Shmctl | Arg::Msgctl | Arg::Semctl => {
                 let command = args[index - 1] as u32;
                 match calls::control(kind, command).ok_or(Errno::EINVAL)? {
@@ -301,6 +308,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         outputs: [None; 6],
         whole: WHOLE.contains(&number),
         number,
+        state: None,
         ahead: (kinds.contains(&Arg::Ahead) && streams::any()).then_some(0),
     };
     let mut passed = args;
@@ -356,6 +364,13 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
                 return Err(errno);
             }
         }
+    }
+    if let Some(offset) = data.state.filter(|_| value >= 0) {
+        let at = data.slot.address() + offset;
+        // SAFETY: the slot is ours, and so many bytes of it were reserved there.
+        streams::opened(value as u64, unsafe {
+            (at as *const [u64; streams::STATE_BYTES / 8]).read()
+        });
     }
     if let Some(offset) = data.ahead.filter(|_| value > 0) {
         // SAFETY: the slot is ours.

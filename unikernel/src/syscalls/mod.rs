@@ -3,6 +3,7 @@
 
 mod exec;
 mod filters;
+mod futex;
 mod host;
 pub mod limits;
 mod memory;
@@ -29,6 +30,7 @@ use crate::{boot, channel, text, vcpus};
 mod guest {
     pub use super::exec::*;
     pub use super::filters::*;
+    pub use super::futex::*;
     pub use super::limits::*;
     pub use super::memory::*;
     pub use super::process::*;
@@ -131,7 +133,7 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
     };
     frame.rax = match result {
         Ok(value) => value,
-        Err(Errno::ERESTARTNOHAND) => Errno::EINTR.as_result() as u64,
+        Err(Errno::ERESTARTNOHAND | Errno::ERESTARTNOINTR) => Errno::EINTR.as_result() as u64,
         Err(errno) => errno.as_result() as u64,
     };
     if channel::should_give_way() {
@@ -144,6 +146,7 @@ fn serve(frame: &mut Frame, number: usize) -> Return {
     }
     let restart = match result {
         _ if !made => Restart::No,
+        Err(Errno::ERESTARTNOINTR) => Restart::Anyway,
         Err(Errno::ERESTARTNOHAND) => Restart::Always,
         Err(Errno::EINTR) if ALONE.contains(&number) => Restart::Always,
         Err(Errno::EINTR) => Restart::IfWanted,
@@ -177,7 +180,7 @@ const GETTID: usize = 186;
 const UNLOCKED: [usize; 2] = [GETPID, GETTID];
 /// Calls that are not made again after a handler, whatever it wants (signal(7)): poll, pause,
 /// nanosleep and their kin.
-const ALONE: [usize; 13] = [7, 23, 34, 35, 128, 130, 202, 230, 232, 270, 271, 281, 441];
+const ALONE: [usize; 12] = [7, 23, 34, 35, 128, 130, 230, 232, 270, 271, 281, 441];
 
 /// How the entry code goes back to the program.
 #[repr(u64)]

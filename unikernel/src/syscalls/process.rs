@@ -13,13 +13,12 @@ use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::seccomp;
 use crate::syscalls::threads::shared;
+use crate::threads::futex::owner;
 use crate::threads::{current, scheduler};
 
 /// exit_group(2): the monitor ends with this status.
 fn end(code: u64) -> ! {
-    if !shared::active() {
-        super::threads::release_all();
-    }
+    release_locks();
     let args = [code & 0xff, 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT, &args, Wait::Always);
@@ -28,8 +27,17 @@ fn end(code: u64) -> ! {
     }
 }
 
+/// Other processes may wait for locks that this one holds.
+fn release_locks() {
+    // A child that shares its parent's memory holds none of the other threads'.
+    if !shared::active() {
+        owner::release_all();
+    }
+}
+
 /// The process dies of a signal.
 pub fn exit_with_signal(signal: u32) -> ! {
+    release_locks();
     let args = [u64::from(signal), 0, 0, 0, 0, 0];
     loop {
         Owned::take().call(machine::EXIT_SIGNAL, &args, Wait::Always);

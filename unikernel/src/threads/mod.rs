@@ -6,6 +6,8 @@
 
 #[cfg(not(test))]
 pub mod futex;
+#[cfg(not(test))]
+pub mod ids;
 mod queue;
 #[cfg(not(test))]
 pub mod scheduler;

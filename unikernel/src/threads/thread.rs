@@ -10,6 +10,7 @@ use pinion_abi::layout::{PAGE, PHYSICAL};
 
 use spin::Mutex;
 
+use super::ids;
 use crate::arch::per_cpu::variables;
 use crate::arch::switch::{start_thread, Context, Extended};
 use crate::arch::{self, Frame};
@@ -19,13 +20,9 @@ use crate::signals::info::Pending;
 
 /// Pages of a thread's kernel stack.
 const STACK_PAGES: usize = 8;
-/// Thread ids other than the process's own begin above the host's largest pid (PID_MAX_LIMIT).
-const FIRST_ID: u32 = 1 << 22;
 
 /// See [`Thread::vcpu`].
 pub const NOWHERE: usize = usize::MAX;
-
-static NEXT_ID: AtomicU32 = AtomicU32::new(FIRST_ID);
 
 pub struct Thread {
     pub(super) id: AtomicU32,
@@ -110,7 +107,7 @@ impl Thread {
 
     /// A thread that begins with these registers; it runs once it is made ready.
     pub fn new(frame: &Frame, fs_base: u64) -> Option<Arc<Thread>> {
-        let thread = Thread::make(NEXT_ID.fetch_add(1, Ordering::Relaxed), fs_base)?;
+        let thread = Thread::make(ids::next(), fs_base)?;
         thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
         let mask = current().blocked_signals.load(Ordering::Relaxed);
         thread.blocked_signals.store(mask, Ordering::Relaxed);

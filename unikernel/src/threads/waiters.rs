@@ -1,6 +1,7 @@
 //! Who waits at which futex, under the kernel's lock.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Waiter<T> {
@@ -43,8 +44,25 @@ impl<T> Waiters<T> {
             self.0.entry(target).or_default().push_back(waiter);
             moved += 1;
         }
-        self.0.retain(|_, queue| !queue.is_empty());
+        if self.0.get(&word).is_some_and(VecDeque::is_empty) {
+            self.0.remove(&word);
+        }
         moved
+    }
+
+    /// Takes a thread out of the queue at `word`, once. `false`: it does not stand there.
+    pub fn remove_at(&mut self, word: u64, is_it: impl Fn(&T) -> bool) -> bool {
+        let Some(queue) = self.0.get_mut(&word) else {
+            return false;
+        };
+        let Some(at) = queue.iter().position(|waiter| is_it(&waiter.thread)) else {
+            return false;
+        };
+        queue.remove(at);
+        if queue.is_empty() {
+            self.0.remove(&word);
+        }
+        true
     }
 
     /// Takes a thread out of every queue: a requeue may have moved it.
@@ -53,5 +71,10 @@ impl<T> Waiters<T> {
             queue.retain(|waiter| !is_it(&waiter.thread));
             !queue.is_empty()
         });
+    }
+
+    /// Where anybody waits.
+    pub fn words(&self) -> Vec<u64> {
+        self.0.keys().copied().collect()
     }
 }

@@ -9,6 +9,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use pinion_abi::channel::DATA;
 use pinion_abi::Errno;
 
 use super::descriptors::Kind;
@@ -112,8 +113,31 @@ impl Wanted {
 /// open(2).
 pub(super) fn open(call: &mut Call) -> Outcome {
     let wanted = Wanted::lenient(call, call.args.int(1), call.args.number(2));
-    call.service
-        .open(libc::AT_FDCWD, call.args.path(0)?, wanted)
+    let fd = call
+        .service
+        .open(libc::AT_FDCWD, call.args.path(0)?, wanted)?;
+    tell_state(call, fd, wanted, call.args.number(3));
+    Ok(fd)
+}
+
+/// Tells the state of a regular file that was opened for reading.
+fn tell_state(call: &Call, fd: i64, wanted: Wanted, offset: u64) {
+    let reads = wanted.flags & (libc::O_ACCMODE | libc::O_PATH) == libc::O_RDONLY;
+    let Ok(at @ DATA..) = usize::try_from(offset) else {
+        return;
+    };
+    // SAFETY: struct stat consists of integers; zero is a value of each.
+    let mut state: libc::stat = unsafe { std::mem::zeroed() };
+    let args = [fd as u64, &raw mut state as u64, 0, 0, 0, 0];
+    // SAFETY: fstat(2) fills the structure.
+    let told = reads && unsafe { sys::call(libc::SYS_fstat, args) }.is_ok();
+    let bytes = match told && state.st_mode & libc::S_IFMT == libc::S_IFREG {
+        // SAFETY: a structure without padding that is not initialised: it was zeroed.
+        true => unsafe { std::mem::transmute::<libc::stat, [u8; size_of::<libc::stat>()]>(state) },
+        false => [0; size_of::<libc::stat>()],
+    };
+    // A slot without room for it is of a kernel that asks for nothing.
+    let _ = call.slot.copy_out(at, &bytes);
 }
 
 /// creat(2).
@@ -127,8 +151,11 @@ pub(super) fn creat(call: &mut Call) -> Outcome {
 /// openat(2).
 pub(super) fn openat(call: &mut Call) -> Outcome {
     let wanted = Wanted::lenient(call, call.args.int(2), call.args.number(3));
-    call.service
-        .open(call.args.fd(0), call.args.path(1)?, wanted)
+    let fd = call
+        .service
+        .open(call.args.fd(0), call.args.path(1)?, wanted)?;
+    tell_state(call, fd, wanted, call.args.number(4));
+    Ok(fd)
 }
 
 /// openat2(2).

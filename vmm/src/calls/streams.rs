@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pinion_abi::calls::{self, MAX_DATA};
 use pinion_abi::channel::DATA;
-use pinion_abi::streams::{sends, Ahead, Posted, ROOM};
+use pinion_abi::streams::{does, Ahead, Does, Posted, ROOM};
 use pinion_abi::Errno;
 
 use super::decode::number;
@@ -191,10 +191,9 @@ impl Service {
                 // The head lies in the slot.
                 let _ = slot.copy_out(place, &errno.0.to_ne_bytes());
             }
-            let data = if sends(posted.number) == Some(true) {
-                posted.bytes as usize
-            } else {
-                0
+            let data = match does(posted.number) {
+                Some(Does::Send) => posted.bytes as usize,
+                _ => 0,
             };
             at = start + data.next_multiple_of(8);
         }
@@ -204,34 +203,51 @@ impl Service {
     fn make_one(&self, slot: &SlotData, start: usize, posted: &Posted) -> Result<(), Errno> {
         let row = calls::find(posted.number.into()).ok_or(Errno::ENOSYS)?;
         let (_, kinds) = row.host().ok_or(Errno::ENOSYS)?;
-        let sends = sends(posted.number).ok_or(Errno::ENOSYS)?;
+        let does = does(posted.number).ok_or(Errno::ENOSYS)?;
         self.judge.judge(row, kinds, &posted.args)?;
-        let fd = posted.args[0] as RawFd;
-        if !self.table.visible(fd) {
+        let [fd, other] = [0, 1].map(|index| posted.args[index] as RawFd);
+        if !self.table.visible(fd) || does == Does::SendFile && !self.table.visible(other) {
             return Err(Errno::EBADF);
         }
         if posted.bytes > MAX_DATA {
             return Err(Errno::EINVAL);
         }
-        let mut bytes = vec![0; posted.bytes as usize];
-        if sends {
-            slot.copy_in(start, &mut bytes)?;
-            send(fd, &bytes)
-        } else {
-            let flags = libc::MSG_DONTWAIT as u64;
-            let args = [
-                word(fd),
-                bytes.as_mut_ptr() as u64,
-                bytes.len() as u64,
-                flags,
-                0,
-                0,
-            ];
-            // SAFETY: the buffer is as long as said.
-            unsafe { sys::call(libc::SYS_recvfrom, args) }?;
-            Ok(())
+        let bytes = vec![0; posted.bytes as usize];
+        match does {
+            Does::Receive => receive(fd, bytes),
+            Does::Send => {
+                let mut bytes = bytes;
+                slot.copy_in(start, &mut bytes)?;
+                send_all(fd, bytes.len(), |sent| {
+                    let left = bytes.get(sent..).unwrap_or(&[]);
+                    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
+                    let (address, length) = (left.as_ptr() as u64, left.len() as u64);
+                    // SAFETY: the buffer is as long as said.
+                    unsafe { sys::call(libc::SYS_sendto, [word(fd), address, length, flags, 0, 0]) }
+                })
+            }
+            Does::SendFile => send_all(fd, posted.bytes as usize, |sent| {
+                let mut offset = posted.args[2].saturating_add(sent as u64);
+                let left = u64::from(posted.bytes) - sent as u64;
+                let args = [word(fd), word(other), &raw mut offset as u64, left, 0, 0];
+                // SAFETY: the offset lives through the call.
+                match unsafe { sys::call(libc::SYS_sendfile, args) } {
+                    // The file is shorter by now.
+                    Ok(0) => Err(Errno::ECONNRESET),
+                    result => result,
+                }
+            }),
+            Does::Close => self.table.close(fd).map(drop),
         }
     }
+}
+
+fn receive(fd: RawFd, mut bytes: Vec<u8>) -> Result<(), Errno> {
+    let flags = libc::MSG_DONTWAIT as u64;
+    let (address, length) = (bytes.as_mut_ptr() as u64, bytes.len() as u64);
+    // SAFETY: the buffer is as long as said.
+    unsafe { sys::call(libc::SYS_recvfrom, [word(fd), address, length, flags, 0, 0]) }?;
+    Ok(())
 }
 
 fn posted(head: &[u8]) -> Posted {
@@ -245,26 +261,22 @@ fn posted(head: &[u8]) -> Posted {
     }
 }
 
-/// Sends all of it. The program was told that it is sent: if the host has no memory for it for seconds, the connection
-/// is shut, rather than that bytes are missing in it.
-fn send(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u64;
+/// Sends all of it: `send` sends what is left after so many bytes. The program was told that it is sent: if the host
+/// has no memory for it for seconds, the connection is shut, rather than that bytes are missing in it.
+fn send_all(
+    fd: RawFd,
+    bytes: usize,
+    mut send: impl FnMut(usize) -> Result<i64, Errno>,
+) -> Result<(), Errno> {
+    let mut sent = 0;
     for _ in 0..PATIENCE {
-        let args = [
-            word(fd),
-            bytes.as_ptr() as u64,
-            bytes.len() as u64,
-            flags,
-            0,
-            0,
-        ];
-        // SAFETY: the buffer is as long as said.
-        match unsafe { sys::call(libc::SYS_sendto, args) } {
-            Ok(sent) => bytes = bytes.get(sent as usize..).unwrap_or(&[]),
+        match send(sent) {
+            Ok(more) => sent += more as usize,
             Err(Errno::EAGAIN) => {}
+            Err(Errno::ECONNRESET) if sent < bytes => break,
             Err(errno) => return Err(errno),
         }
-        if bytes.is_empty() {
+        if sent >= bytes {
             return Ok(());
         }
         let mut polled = libc::pollfd {
@@ -275,12 +287,8 @@ fn send(fd: RawFd, mut bytes: &[u8]) -> Result<(), Errno> {
         // SAFETY: one struct pollfd.
         let _ = unsafe { sys::call(libc::SYS_poll, [&raw mut polled as u64, 1, 1000, 0, 0, 0]) };
     }
+    let args = [word(fd), libc::SHUT_RDWR as u64, 0, 0, 0, 0];
     // SAFETY: shutdown(2) takes numbers.
-    let _ = unsafe {
-        sys::call(
-            libc::SYS_shutdown,
-            [word(fd), libc::SHUT_RDWR as u64, 0, 0, 0, 0],
-        )
-    };
+    let _ = unsafe { sys::call(libc::SYS_shutdown, args) };
     Err(Errno::ECONNRESET)
 }

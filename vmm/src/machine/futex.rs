@@ -3,12 +3,44 @@
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use pinion_abi::calls::machine::FUTEX_ANY_VALUE;
 use pinion_abi::Errno;
 
 use super::requests::last_errno;
+use super::ticker::monotonic;
 
-/// FUTEX_WAIT_BITSET of a word in the guest's memory; `deadline` as in [`wait_until`].
-pub fn wait_shared(word: *mut u32, value: u64, bits: u64, deadline: u64) -> Result<i64, Errno> {
+/// How often a waiter looks whether the owner of a lock lives (nanoseconds).
+const LOOK: u64 = 250_000_000;
+
+/// FUTEX_WAIT_BITSET of a word in the guest's memory; `deadline` as in [`wait_until`]. EOWNERDEAD when
+/// `owner` is not 0, and that process has ended.
+pub fn wait_shared(
+    word: *mut u32,
+    value: u64,
+    bits: u64,
+    deadline: u64,
+    owner: u64,
+) -> Result<i64, Errno> {
+    if owner == 0 {
+        return wait_for_bits(word, value, bits, deadline);
+    }
+    loop {
+        if !lives(owner) {
+            return Err(Errno::EOWNERDEAD);
+        }
+        let look = monotonic().saturating_add(LOOK);
+        let until = match deadline {
+            0 => look,
+            deadline => deadline.min(look),
+        };
+        match wait_for_bits(word, value, bits, until) {
+            Err(Errno::ETIMEDOUT) if until != deadline => {}
+            result => return result,
+        }
+    }
+}
+
+fn wait_for_bits(word: *mut u32, value: u64, bits: u64, deadline: u64) -> Result<i64, Errno> {
     let time = timespec(deadline);
     let timeout = if deadline == 0 {
         std::ptr::null()
@@ -49,6 +81,53 @@ pub fn wake_shared(word: *mut u32, count: u64, bits: u64) -> Result<i64, Errno> 
         )
     };
     checked(result)
+}
+
+/// FUTEX_REQUEUE or FUTEX_CMP_REQUEUE of words in the guest's memory; the counts and the value as the
+/// machine request has them.
+pub fn requeue_shared(
+    word: *mut u32,
+    target: *mut u32,
+    counts: u64,
+    expected: u64,
+) -> Result<i64, Errno> {
+    let operation = match expected {
+        FUTEX_ANY_VALUE => libc::FUTEX_REQUEUE,
+        _ => libc::FUTEX_CMP_REQUEUE,
+    };
+    let (woken, moved) = (counts as u32, counts >> 32);
+    // SAFETY: the host checks the words' addresses.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            operation,
+            woken,
+            moved,
+            target,
+            expected as u32,
+        )
+    };
+    checked(result)
+}
+
+/// Whether a process has not ended. One that nobody has waited for has; but only its parent can tell.
+/// No descriptor is used for that: its number would be the guest's.
+fn lives(process: u64) -> bool {
+    let Ok(process) = libc::pid_t::try_from(process) else {
+        return true;
+    };
+    // SAFETY: kill(2) takes numbers; signal 0 is none.
+    if unsafe { libc::kill(process, 0) } == -1 {
+        return last_errno() != Errno::ESRCH;
+    }
+    // SAFETY: siginfo_t consists of integers; zero is a value of each.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: waitid(2) fills the structure; it has the child stay as it is.
+    let asked = unsafe { libc::waitid(libc::P_PID, process as libc::id_t, &mut info, options) };
+    // SAFETY: si_pid is what waitid(2) sets, and 0 if it found none.
+    asked == -1 || unsafe { info.si_pid() } == 0
 }
 
 fn checked(result: i64) -> Result<i64, Errno> {

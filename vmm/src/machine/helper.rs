@@ -1,9 +1,11 @@
 //! The helper: a thread that polls the channel while the guest is busy with it, so that a request
 //! costs the guest no exit. It sleeps as soon as requests become rare.
 
-use std::sync::atomic::{fence, Ordering};
+use std::sync::atomic::{fence, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use pinion_abi::streams::WATCHED_NS;
 
 use super::futex;
 use super::posted::SOON;
@@ -16,6 +18,16 @@ const PATIENCE: Duration = Duration::from_micros(60);
 const TURNS: u32 = 64;
 /// Exits for requests that follow each other this closely wake the helper.
 pub const BUSY: Duration = Duration::from_micros(300);
+
+/// The helper's own thread was not running if so much lies between two turns: others want its core.
+const LOST: Duration = Duration::from_micros(200);
+/// How long it then leaves the core to them: twice as long each time that it loses it again, at the most the
+/// second.
+const LEAVE: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(256)];
+
+/// How often the helper looks whether calls were posted until it no longer does: for a little longer than
+/// the guest's kernel counts on.
+const WATCH: u32 = WATCHED_NS.div_ceil(SOON.as_nanos() as u64) as u32 + 1;
 
 /// What the helper does.
 const ABSENT: u32 = 0;
@@ -43,8 +55,16 @@ pub fn is_there(server: &Server) -> bool {
 fn run(server: &Server) {
     let mut blocked = server.machinery.blocked.load(Ordering::Relaxed);
     signals::block_for_helper(blocked);
+    let mut leave = LEAVE[0];
     loop {
-        poll(server, &mut blocked);
+        match poll(server, &mut blocked) {
+            None => {
+                server.crowded.until(leave);
+                leave = LEAVE[1].min(leave * 2);
+            }
+            Some(polled) if polled > leave => leave = LEAVE[0],
+            Some(_) => {}
+        }
         server.header().polled.store(0, Ordering::Relaxed);
         server.helper.store(WATCHES, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -57,13 +77,16 @@ fn run(server: &Server) {
 
 /// Sleeps until the helper shall poll.
 fn sleep(server: &Server) {
+    let mut quiet = 0;
     loop {
         match server.helper.load(Ordering::Acquire) {
             SLEEPS => futex::wait(&server.helper, SLEEPS),
             WATCHES => {
                 futex::wait_for(&server.helper, WATCHES, SOON);
                 let made = server.make_posted() > 0;
-                if made || server.posted.watched.swap(false, Ordering::SeqCst) {
+                let busy = made || server.posted.watched.swap(false, Ordering::SeqCst);
+                quiet = if busy { 0 } else { quiet + 1 };
+                if quiet < WATCH {
                     continue;
                 }
                 change(server, &[WATCHES], SLEEPS);
@@ -77,9 +100,10 @@ fn sleep(server: &Server) {
     }
 }
 
-/// Serves requests until none comes for a while.
-fn poll(server: &Server, blocked: &mut u64) {
-    let mut last = Instant::now();
+/// Serves requests until none comes for a while. Returns for how long; `None`: it lost its core.
+fn poll(server: &Server, blocked: &mut u64) -> Option<Duration> {
+    let start = Instant::now();
+    let (mut last, mut turn) = (start, start);
     loop {
         for _ in 0..TURNS {
             if server.has_request() || server.has_posted() {
@@ -91,12 +115,18 @@ fn poll(server: &Server, blocked: &mut u64) {
                 server.make_posted();
                 server.drain();
                 last = Instant::now();
+                turn = last;
             }
             std::hint::spin_loop();
         }
-        if last.elapsed() > PATIENCE {
-            return;
+        let now = Instant::now();
+        if now.duration_since(turn) > LOST {
+            return None;
         }
+        if now.duration_since(last) > PATIENCE {
+            return Some(now.duration_since(start));
+        }
+        turn = now;
     }
 }
 
@@ -106,9 +136,37 @@ fn change(server: &Server, from: &[u32], to: u32) -> bool {
     server.helper.fetch_update(set, get, wanted).is_ok()
 }
 
+/// Until when the helper leaves its core to others.
+pub struct Crowded {
+    start: Instant,
+    /// Microseconds after the start.
+    until: AtomicU64,
+}
+
+impl Default for Crowded {
+    fn default() -> Crowded {
+        Crowded {
+            start: Instant::now(),
+            until: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Crowded {
+    fn until(&self, span: Duration) {
+        let until = self.start.elapsed() + span;
+        self.until
+            .store(until.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.start.elapsed().as_micros() as u64 >= self.until.load(Ordering::Relaxed)
+    }
+}
+
 /// Has the helper poll again.
 pub fn wake(server: &Server) {
-    if change(server, &[SLEEPS, WATCHES], POLLS) {
+    if server.crowded.is_over() && change(server, &[SLEEPS, WATCHES], POLLS) {
         futex::wake(&server.helper);
     }
 }

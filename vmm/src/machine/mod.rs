@@ -398,7 +398,6 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             hwcap2: libc::getauxval(libc::AT_HWCAP2),
             rlimits: guest.rlimits,
             inherited: guest.inherited,
-            ..ProcessInfo::default()
         }
     }
 }

@@ -95,7 +95,8 @@ impl Server {
             FUTEX_WAIT if !may_block => return Answer::WouldBlock,
             FUTEX_WAIT => self
                 .word(a)
-                .and_then(|word| futex::wait_shared(word, b, c, d)),
+                .and_then(|word| futex::wait_shared(word, b, c, d, e)),
+            FUTEX_REQUEUE => self.requeue(a, b, c, d),
             FUTEX_WAKE => self.word(a).and_then(|word| futex::wake_shared(word, b, c)),
             CANCEL => {
                 workers::cancel(self, a as usize);
@@ -150,6 +151,11 @@ impl Server {
             return Err(Errno::EINVAL);
         }
         Ok(word.cast())
+    }
+
+    fn requeue(&self, address: u64, target: u64, counts: u64, expected: u64) -> Outcome {
+        let (word, target) = (self.word(address)?, self.word(target)?);
+        futex::requeue_shared(word, target, counts, expected)
     }
 
     fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {

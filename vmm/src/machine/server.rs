@@ -9,6 +9,7 @@ use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLO
 use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
+use super::helper::Crowded;
 use super::memory::Memory;
 use super::posted::Posted;
 use super::requests::{last_errno, Machinery};
@@ -35,6 +36,7 @@ pub struct Server {
     pub(super) ticking: AtomicBool,
     pub(super) workers: Workers,
     pub(super) posted: Posted,
+    pub(super) crowded: Crowded,
 }
 
 /// What the vCPU left for.
@@ -91,6 +93,7 @@ impl Server {
             ticking: AtomicBool::new(false),
             workers: Workers::default(),
             posted: Posted::default(),
+            crowded: Crowded::default(),
         }
     }
 

@@ -106,7 +106,7 @@ fn run(server: &Server) -> ! {
     }
 }
 
-fn monotonic() -> u64 {
+pub(super) fn monotonic() -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,

@@ -97,8 +97,9 @@ requests! {
     /// the vCPU's own thread only.
     1051 VFORK ()
     /// futex(2), FUTEX_WAIT_BITSET, of a word that other processes share, until the monotonic clock
-    /// reaches the deadline (nanoseconds; 0: none).
-    1052 FUTEX_WAIT (address, value, bits, deadline)
+    /// reaches the deadline (nanoseconds; 0: none). `owner`, if it is not 0, is the process that holds
+    /// the word as a lock: EOWNERDEAD when it has ended.
+    1052 FUTEX_WAIT (address, value, bits, deadline, owner)
     /// futex(2), FUTEX_WAKE_BITSET, likewise.
     1053 FUTEX_WAKE (address, count, bits)
     /// The next vCPU starts, whose pages the kernel has filled; made by a vCPU's own thread only.
@@ -108,6 +109,9 @@ requests! {
     /// The monitor judges every call from now on, by the filters that the process began with and by
     /// those that stand in these guest-physical `words` at `address`, which all threads have.
     1056 SECCOMP (address, words)
+    /// futex(2), FUTEX_CMP_REQUEUE, or FUTEX_REQUEUE if `expected` is [`FUTEX_ANY_VALUE`], of words that
+    /// other processes share. `counts`: how many to wake; how many to move, from bit 32 on.
+    1057 FUTEX_REQUEUE (address, target, counts, expected)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
@@ -126,6 +130,9 @@ pub const MAP_FILE_WRITE: u64 = 2;
 pub const MAP_FILE_ANONYMOUS: u64 = 8;
 /// `fd` is ignored: the program's own file, which the kernel has no descriptor of.
 pub const MAP_FILE_EXECUTABLE: u64 = 4;
+
+/// No u32.
+pub const FUTEX_ANY_VALUE: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -56,3 +56,19 @@ fn waiters_are_taken_moved_and_removed() {
     waiters.remove(|thread| *thread == 'a');
     assert_eq!(waiters.take(16, u32::MAX), None);
 }
+
+#[test]
+fn who_waits_at_several_words_stands_at_each_once() {
+    let mut waiters = Waiters::new();
+    for word in [8, 16, 16, 24] {
+        waiters.add(word, 'a', 1);
+    }
+    assert_eq!(waiters.words(), [8, 16, 24]);
+    assert_eq!(waiters.take(8, 1), Some('a'));
+    assert!(!waiters.remove_at(8, |thread| *thread == 'a'));
+    assert!(waiters.remove_at(16, |thread| *thread == 'a'));
+    assert!(!waiters.remove_at(16, |thread| *thread == 'b'));
+    assert_eq!(waiters.words(), [16, 24]);
+    assert!(waiters.remove_at(16, |thread| *thread == 'a'));
+    assert_eq!(waiters.words(), [24]);
+}

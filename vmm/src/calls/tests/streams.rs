@@ -9,6 +9,7 @@ use crate::calls::SlotData;
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const CLOSE: u32 = 3;
+const SENDFILE: u32 = 40;
 
 /// A posted call as it stands in a batch, with what it sends.
 fn posted(number: u32, fd: i64, bytes: u32, data: &[u8]) -> Vec<u8> {
@@ -66,7 +67,9 @@ contained! {
             (WRITE, one, u32::MAX),
             (READ, one, u32::MAX),
             (WRITE, one, SLOT_BYTES as u32),
-            (CLOSE, one, 0),
+            (CLOSE, FLOOR.into(), 0),
+            // From descriptor 0, which has nothing to read.
+            (SENDFILE, one, 8),
             (u32::MAX, one, 0),
             // No socket.
             (READ, 0, 8),
