@@ -42,7 +42,7 @@ const ENTRIES: &[(&str, Rule, Rule)] = &[
     ("coredump_filter", Rule::Refused, Rule::Refused),
     ("cpuset",        Rule::Host, Rule::Host),
     ("cwd",           Rule::File(working_directory), Rule::Refused),
-    ("environ",       Rule::Text(environment), Rule::Host),
+    ("environ",       Rule::Text(environment), Rule::Refused),
     ("exe",           Rule::File(executable), Rule::Refused),
     ("fd",            Rule::Descriptors, Rule::Refused),
     ("fdinfo",        Rule::Descriptors, Rule::Refused),
