@@ -13,6 +13,8 @@ export interface Setting {
   /** A folder of the engine. */
   directory: string;
   env: NodeJS.ProcessEnv;
+  /** The program, with its options, that makes the case another user's. */
+  as?: readonly string[];
   /** Starts the engine. */
   before: string;
   /** Removes its containers. */
@@ -30,7 +32,7 @@ export function runScript(cases: string, one: Case, setting: Setting): Promise<O
     cd "$SCRATCH"
     ip link set lo up
     { ${setting.before} ; } >&2 || exit 125
-    sh "$CASE"
+    ${(setting.as ?? []).join(' ')} sh "$CASE"
     status=$?
     { ${setting.after} ; } >/dev/null 2>&1
     exit $status`;

@@ -117,7 +117,7 @@ const Instruction = Type.Tuple(
 );
 
 export const PlanProcess = record('The OCI process, resolved.', {
-  args: names('The command.'),
+  args: names('The command. Empty: the container can be created, but not started.'),
   env: names("NAME=value; the monitor adds HOME from the image's /etc/passwd when absent."),
   cwd: text('Absolute, in the container.'),
   uid: u32('User id in the container.'),

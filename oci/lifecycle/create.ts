@@ -140,6 +140,7 @@ function newRecord(
   return {
     id,
     ociVersion: OCI_VERSION,
+    configVersion: config.ociVersion,
     bundle,
     rootfs: plan.rootfs.path,
     created: new Date().toISOString(),

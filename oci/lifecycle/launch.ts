@@ -89,7 +89,10 @@ async function runHooksAt(at: PausePoint, launch: Launch, session: MonitorSessio
   };
   try {
     if (at === 'createRuntime') {
-      await runHooks('prestart', hooks.prestart ?? [], outside);
+      // The runtime environment is there by then, in runtime.md's words ("State", "Lifecycle"); createRuntime hooks
+      // are told what they are by runc.
+      const created = { ...outside, state: hookState(record, 'created', pid) };
+      await runHooks('prestart', hooks.prestart ?? [], created);
       await runHooks('createRuntime', hooks.createRuntime ?? [], outside);
     } else {
       await runHooks('createContainer', hooks.createContainer ?? [], {

@@ -1,6 +1,6 @@
 import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
-import { OciError, runcError } from '../errors.ts';
+import { messageOf, OciError, runcError } from '../errors.ts';
 import { hookState, runHooks } from '../hooks/run.ts';
 import type { ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
@@ -41,21 +41,32 @@ function refusal(status: Status): OciError {
   }
 }
 
-/** When one fails the container is stopped (runtime-spec 1.3, lifecycle step 9). */
+/**
+ * When one fails the container is stopped (runtime-spec 1.3, lifecycle step 9). For a config.json of an earlier
+ * version that is a warning, and the others still run.
+ */
 async function runPoststartHooks(
   ctx: Context,
   record: ContainerRecord,
   init: ProcessIdentity,
 ): Promise<void> {
-  try {
-    await runHooks('poststart', record.hooks.poststart, {
-      env: ctx.env,
-      cwd: ctx.cwd,
-      state: hookState(record, 'running', init.pid),
-    });
-  } catch (error) {
-    signalProcess(new Native(ctx.addon), init, SIGKILL);
-    await waitForEnd(init, KILL_TIMEOUT);
-    throw error;
+  const options = { env: ctx.env, cwd: ctx.cwd, state: hookState(record, 'running', init.pid) };
+  for (const [index, hook] of record.hooks.poststart.entries()) {
+    try {
+      await runHooks('poststart', [hook], options, index);
+    } catch (error) {
+      if (isBefore13(record.configVersion)) {
+        ctx.log.warning(messageOf(error));
+        continue;
+      }
+      signalProcess(new Native(ctx.addon), init, SIGKILL);
+      await waitForEnd(init, KILL_TIMEOUT);
+      throw error;
+    }
   }
+}
+
+/** The version was checked when config.json was read: its first number is 1. */
+function isBefore13(version = '1.3.0'): boolean {
+  return Number(version.split('.')[1]) < 3;
 }

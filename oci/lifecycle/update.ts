@@ -41,7 +41,7 @@ export async function update(
     const record = store.read(id);
     if (statusOf(store, record) === 'stopped') throw runcError('ERR_PINION_NOT_RUNNING');
     const { cgroups } = readHost();
-    for (const write of updateWrites(record.cgroups, cgroups, resources)) carryOut(write);
+    carryOutAll(updateWrites(record.cgroups, cgroups, resources));
   } finally {
     lock.release();
   }
@@ -55,6 +55,30 @@ function read(file: number | string): Resources {
     throw systemError(`open ${file}`, error);
   }
   return parseResources('resources', text);
+}
+
+/**
+ * A shorter period is refused while the old quota would be more of it than the group above has: it is
+ * tried again when there is a new quota.
+ */
+function carryOutAll(writes: readonly CgroupWrite[]): void {
+  const quota = writes.findIndex(({ path }) => path.endsWith('/cpu.cfs_quota_us'));
+  const later: CgroupWrite[] = [];
+  for (const [index, write] of writes.entries()) {
+    const isPeriod = write.path.endsWith('/cpu.cfs_period_us') && quota > index;
+    if (isPeriod && !isAccepted(write)) later.push(write);
+    else if (!isPeriod) carryOut(write);
+  }
+  later.forEach(carryOut);
+}
+
+function isAccepted({ path, value }: CgroupWrite): boolean {
+  try {
+    writeFileSync(path, value, { flag: 'r+' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function carryOut({ path, value, optional }: CgroupWrite): void {

@@ -68,8 +68,11 @@ function planTerminal({ consoleSize }: SpecProcess): NonNullable<PlanProcess['te
   return { rows: cut(height), columns: cut(width) };
 }
 
-export function planProcess(process: SpecProcess | undefined): PlanProcess {
-  if (process?.args === undefined) throw planError('process property must not be empty');
+/** Without a process the container can be created, but not started. */
+const NONE: SpecProcess = { cwd: '/', args: [] };
+
+export function planProcess(process: SpecProcess = NONE): PlanProcess {
+  if (process.args === undefined) throw planError('process property must not be empty');
   const { user, capabilities, oomScoreAdj } = process;
   const plan: PlanProcess = {
     args: process.args,

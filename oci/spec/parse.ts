@@ -96,8 +96,7 @@ function checkVersion(version: string): void {
 }
 
 /** What the definitions do not say of a process. Of a plan's process too, when `exec` changes it. */
-export function checkProcess(process: Pick<Process, 'cwd' | 'args'> | undefined): void {
-  if (process === undefined) throw invalid(RUNC_TEXTS.process);
+export function checkProcess(process: Pick<Process, 'cwd' | 'args'>): void {
   if (process.cwd === '') throw invalid(RUNC_TEXTS.cwd);
   if (!isAbsolute(process.cwd)) throw invalid(RUNC_TEXTS.cwdRelative);
   if (process.args === undefined || process.args.length === 0) throw invalid(RUNC_TEXTS.args);
@@ -111,14 +110,14 @@ export interface ParseOptions {
 /**
  * Reads config.json.
  * @param source - Its text or bytes.
- * @returns A configuration of a container with a process. Integers beyond 2^53 are bigints.
+ * @returns A configuration whose process, if there is one, can be run. Integers beyond 2^53 are bigints.
  * @throws OciError (ERR_PINION_CONFIG) in one line which names the property; runc's texts where
  *   it has some.
  */
 export function parseConfig(source: string | Uint8Array, options: ParseOptions = {}): Config {
   const config = checkConfig(parseDocument(NAME, source));
   checkVersion(config.ociVersion);
-  checkProcess(config.process);
+  if (config.process !== undefined) checkProcess(config.process);
   if (options.onUnknown) {
     for (const path of unknownProperties(config, configShape)) options.onUnknown(path);
   }
@@ -133,8 +132,9 @@ export function parseConfig(source: string | Uint8Array, options: ParseOptions =
 export function parseProcess(name: string, source: string | Uint8Array): Process {
   const process = parseDocument(name, source);
   const config = checkConfig({ ociVersion: OCI_VERSION, process }, name);
+  if (config.process === undefined) throw invalid(RUNC_TEXTS.process);
   checkProcess(config.process);
-  return config.process as Process;
+  return config.process;
 }
 
 /**

@@ -11,6 +11,8 @@ export interface ContainerRecord {
   id: string;
   /** Of the specification that the `state` output complies with. */
   ociVersion: string;
+  /** Of the specification that config.json follows. Records of Pinion 0.1.0 may lack it. */
+  configVersion?: string;
   /** Absolute. */
   bundle: string;
   /** Absolute. */

@@ -49,7 +49,7 @@ function parseRule(rule: SpecRule, i: number): PlanDeviceRule[] {
   if (type !== 'a' && type !== 'b' && type !== 'c') {
     throw propertyError(`${path}.type`, `expected a, b or c, found ${JSON.stringify(type)}`);
   }
-  const access = rule.access ?? '';
+  const access = withoutAll(rule.access ?? '');
   if (access === '') throw planError(`device access at ${i} field cannot be empty`);
   if (!/^[rwm]+$/.test(access)) {
     throw propertyError(`${path}.access`, `expected some of rwm, found ${JSON.stringify(access)}`);
@@ -67,6 +67,10 @@ function parseRule(rule: SpecRule, i: number): PlanDeviceRule[] {
     { allow, type: 'c', ...numbers, access },
   ];
 }
+
+/** runc takes an `a` among the letters and makes nothing of it. */
+const withoutAll = (access: string): string =>
+  /[rwm]/.test(access) ? access.replaceAll('a', '') : access;
 
 /** Which devices: v1 keeps one entry for each of these. */
 type Scope = Pick<PlanDeviceRule, 'type' | 'major' | 'minor'>;

@@ -5,10 +5,11 @@ import { describe, expect, test } from 'vitest';
 import { Container } from './container.ts';
 
 /** Scripts by kind; each finds the test's files in $BASE and its own kind in $KIND. */
-function withHooks(hooks: Record<string, string>): Container {
+function withHooks(hooks: Record<string, string>, version = '1.0.2'): Container {
   return new Container({
     edit: (config, base) => {
       const env = (kind: string) => [`BASE=${base}`, `KIND=${kind}`, 'PATH=/usr/bin:/bin'];
+      config.ociVersion = version;
       config.annotations = { key: 'value' };
       config.hooks = Object.fromEntries(
         Object.entries(hooks).map(([kind, script]) => [
@@ -47,7 +48,7 @@ test('run at their points, in their namespaces, with the state of that moment', 
 
   const rootfs = join(container.bundle, 'rootfs');
   const expected = [
-    { kind: 'prestart', status: 'creating', pid, mnt: outside, cwd: container.bundle },
+    { kind: 'prestart', status: 'created', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createRuntime', status: 'creating', pid, mnt: outside, cwd: container.bundle },
     { kind: 'createContainer', status: 'creating', pid: 1, mnt: inside, cwd: rootfs },
     { kind: 'poststart', status: 'running', pid, mnt: outside, cwd: process.cwd() },
@@ -94,8 +95,18 @@ describe('one that fails', () => {
     expect(await container.leftovers()).toEqual([]);
   });
 
-  test('as poststart makes start fail and stops the container', async () => {
+  test('as poststart is a warning for a configuration of before 1.3', async () => {
     const container = withHooks({ poststart: FAIL });
+    await container.create();
+    expect(await container.pinion('start', container.id)).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('level=warning msg="error running poststart hook #0'),
+    });
+    expect(await container.state()).toMatchObject({ status: 'running' });
+  });
+
+  test('as poststart makes start fail and stops the container', async () => {
+    const container = withHooks({ poststart: FAIL }, '1.3.0');
     await container.create();
     expect(await container.pinion('start', container.id)).toMatchObject({
       status: 1,

@@ -361,3 +361,17 @@ test('state and kill answer while the container is started and deleted', async (
   expect(deleted).toMatchObject({ status: 0, stderr: '' });
   expect(await container.leftovers()).toEqual([]);
 });
+
+test('a container without a process can be created, and not started', async () => {
+  const container = new Container({
+    edit: (config) => {
+      Reflect.deleteProperty(config, 'process');
+    },
+  });
+  await container.create();
+  expect(await container.state()).toMatchObject({ status: 'created' });
+  const { status, stderr } = await container.pinion('start', container.id);
+  expect(status).toBe(1);
+  expect(stderr).toContain('process property must not be empty');
+  await expect.poll(async () => (await container.state()).status).toBe('stopped');
+});

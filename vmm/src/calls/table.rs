@@ -122,7 +122,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (124, pass),                       // getsid
     (125, processes::capget),          // capget
     (126, identity::capset),           // capset
-    (129, pass),                       // rt_sigqueueinfo
+    (129, processes::queue_signal),    // rt_sigqueueinfo
     (132, stats::utime),               // utime
     (133, entries::mknod),             // mknod
     (136, pass),                       // ustat
@@ -217,7 +217,7 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (294, descriptors::make),          // inotify_init1
     (295, files::pread),               // preadv
     (296, files::pwrite),              // pwritev
-    (297, pass),                       // rt_tgsigqueueinfo
+    (297, processes::queue_signal),    // rt_tgsigqueueinfo
     (303, stats::name_to_handle_at),   // name_to_handle_at
     (305, pass),                       // clock_adjtime
     (306, pass),                       // syncfs

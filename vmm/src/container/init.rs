@@ -19,7 +19,7 @@ use super::mount_api::Tree;
 use super::mounts;
 use super::namespaces::Namespaces;
 use super::procfs::Procfs;
-use super::program;
+use super::program::{self, ProgramError};
 use super::rlimits::Limits;
 use super::rooted::Root;
 use super::rootfs::Rootfs;
@@ -115,7 +115,12 @@ fn init(
         // /proc/PID/ns any more, so there the monitor stays dumpable.
         dumpable: namespaces.makes_user(),
     };
-    let loaded = confine::become_program(&plan.process, machine, &setting)?;
+    // Without a program a container can be created and not started (runtime-spec, config.md "Process").
+    let loaded = if plan.process.args.is_empty() {
+        None
+    } else {
+        Some(confine::become_program(&plan.process, machine, &setting)?)
+    };
     drop(root);
     ties.tell_ready()?;
 
@@ -189,7 +194,7 @@ fn cover(plan: &LaunchPlan, root: &Root) -> Result<(), SetupError> {
 /// Waits for `start`, runs its hooks, and tells it whether the program runs.
 fn start(
     plan: &LaunchPlan,
-    loaded: Loaded,
+    loaded: Option<Loaded>,
     fifo: Option<OwnedFd>,
     procfs: &Procfs,
     surroundings: Option<&Surroundings>,
@@ -199,6 +204,9 @@ fn start(
         .map(|fifo| procfs.reopen(&fifo, libc::O_WRONLY).map(File::from))
         .transpose()
         .map_err(InitError::Fifo)?;
+    let Some(loaded) = loaded else {
+        return Err(refuse(ProgramError::None.into(), answer));
+    };
     let ((loaded, answer), ran) = match surroundings {
         Some(surroundings) => {
             guest_hooks::run_all(&plan.start_container_hooks, surroundings, (loaded, answer))
@@ -212,10 +220,15 @@ fn start(
             told.map_err(|error| InitError::Fifo(error.into()))?;
             Ok(loaded)
         }
-        (Err(error), None) => Err(error.into()),
-        (Err(error), Some(mut answer)) => match answer.write_all(error.to_string().as_bytes()) {
-            Ok(()) => Err(InitError::Told),
-            Err(_) => Err(error.into()),
-        },
+        (Err(error), answer) => Err(refuse(error.into(), answer)),
+    }
+}
+
+/// Tells who starts the container why its program does not run.
+fn refuse(error: InitError, answer: Option<File>) -> InitError {
+    let told = answer.map(|mut answer| answer.write_all(error.to_string().as_bytes()));
+    match told {
+        Some(Ok(())) => InitError::Told,
+        _ => error,
     }
 }

@@ -27,6 +27,8 @@ pub enum ProgramError {
     Executable(#[from] ExecError),
     #[error("process args cannot be empty")]
     NoArgs,
+    #[error("process property must not be empty")]
+    None,
     #[error("invalid environment variable: {pair:?}")]
     Variable { pair: String },
     #[error("environment variable name can't be empty: {pair:?}")]

@@ -204,21 +204,19 @@ impl Server {
     /// A segment of System V shared memory over guest pages.
     fn attach(&self, id: u64, address: u64, bytes: u64, flags: u64) -> Outcome {
         let id = id as i32;
-        // SAFETY: shmid_ds consists of integers; zero is a value of each.
-        let mut state: libc::shmid_ds = unsafe { std::mem::zeroed() };
-        // SAFETY: shmctl(2) fills the structure.
-        if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut state) } != 0 {
-            return Err(last_errno());
-        }
-        if (state.shm_segsz as u64).checked_next_multiple_of(PAGE) != Some(bytes) {
-            return Err(Errno::EINVAL);
-        }
         self.memory.pages(address, bytes).ok_or(Errno::EFAULT)?;
         let flags = flags as i32 & libc::SHM_RDONLY;
         // SAFETY: shmat(2) makes a new mapping, at an address that the host chooses.
         let new = unsafe { libc::shmat(id, std::ptr::null(), flags) };
         if new == libc::MAP_FAILED {
             return Err(last_errno());
+        }
+        // Only now the id stays this segment's, whoever removes and makes others meanwhile.
+        let whole = segment_bytes(id)?;
+        if whole != bytes {
+            // SAFETY: the new mapping is used by nobody, and as long as the segment.
+            unsafe { libc::munmap(new, whole as usize) };
+            return Err(Errno::EINVAL);
         }
         self.memory.replace(address, bytes, new)?;
         Ok(0)
@@ -323,4 +321,17 @@ impl Server {
         }
         end_as(status)
     }
+}
+
+/// The bytes of a segment of System V shared memory, in whole pages.
+fn segment_bytes(id: i32) -> Result<u64, Errno> {
+    // SAFETY: shmid_ds consists of integers; zero is a value of each.
+    let mut state: libc::shmid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: shmctl(2) fills the structure.
+    if unsafe { libc::shmctl(id, libc::IPC_STAT, &mut state) } != 0 {
+        return Err(last_errno());
+    }
+    (state.shm_segsz as u64)
+        .checked_next_multiple_of(PAGE)
+        .ok_or(Errno::EINVAL)
 }

@@ -11,6 +11,7 @@ use pinion_abi::channel::{Header, INFO_WORDS, NOTES};
 use pinion_abi::Errno;
 
 use super::{kick, ticker};
+use crate::calls::SETXID;
 
 /// Where signals that the guest handles are noted: its channel.
 static CHANNEL: AtomicPtr<Header> = AtomicPtr::new(null_mut());
@@ -211,6 +212,9 @@ pub fn pending() -> u64 {
 
 /// rt_sigqueueinfo(2) to this process, of a siginfo_t's first words.
 pub fn queue(signal: u64, words: &[u32; INFO_WORDS]) -> Result<i64, Errno> {
+    if signal as i32 == SETXID {
+        return Err(Errno::EINVAL);
+    }
     let mut info = [0u32; size_of::<libc::siginfo_t>() / 4];
     info[..words.len()].copy_from_slice(words);
     // SAFETY: the call reads one siginfo_t; getpid(2) takes nothing.

@@ -106,6 +106,37 @@ hostile! {
         });
     }
 
+    fn a_signal_of_the_c_library_is_not_for_the_guest_to_send_itself() {
+        // As setuid(3) of a process with threads tells each of them: SI_TKILL, of its own process.
+        const SETXID: u64 = 33;
+        // SAFETY: the call takes nothing.
+        let pid = || unsafe { libc::getpid() };
+        let info = |pid: i32| [SETXID as i32, 0, -6, 0, pid, 0].map(i32::to_ne_bytes).concat();
+        type Ask = fn(&Channel, u64) -> i64;
+        let ways: [Ask; 3] = [
+            |guest, _| guest.ask(SIGNAL, &[SETXID, DATA as u64]),
+            |guest, pid| {
+                let queue = libc::SYS_rt_sigqueueinfo as u32;
+                guest.ask(queue, &[pid, SETXID, DATA as u64])
+            },
+            |guest, pid| {
+                let queue = libc::SYS_rt_tgsigqueueinfo as u32;
+                guest.ask(queue, &[pid, pid, SETXID, DATA as u64])
+            },
+        ];
+        for ask in ways {
+            let child = in_child(Duration::from_secs(5), |_| {
+                let server = server(FIRST);
+                let guest = Channel(&server);
+                // The library's handler is there from the first thread on.
+                std::thread::spawn(|| ()).join().unwrap();
+                guest.write(0, DATA, &info(pid()));
+                assert_eq!(ask(&guest, pid() as u64), -i64::from(libc::EINVAL));
+            });
+            assert_eq!(child.ended, Ended::Whole);
+        }
+    }
+
     fn a_log_that_nobody_reads_keeps_no_helper() {
         let child = in_child(Duration::from_secs(5), |shared| {
             let server = server(FIRST);
