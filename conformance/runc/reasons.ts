@@ -29,6 +29,9 @@ export const REASONS: Readonly<Record<string, string>> = Object.fromEntries([
     "global --debug to --log --log-format 'text'",
     "global --debug to --log --log-format 'json'",
   ]),
+  ...because('a shell takes more than 10 s to use its memory up on a busy machine', 'events', [
+    'events oom',
+  ]),
   ...because(DEBUG, 'exec', ['runc --debug exec', 'runc --debug --log exec']),
   ...because("`ps` in a container shows the monitors' command lines", 'delete', [
     'runc delete --force in cgroupv1 with subcgroups',
