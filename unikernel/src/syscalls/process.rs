@@ -103,30 +103,24 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// What prctl(2) keeps for the process, and the thread's name.
+/// What prctl(2) keeps for the process.
 #[derive(Clone, Copy)]
 pub struct Attributes {
-    name: [u8; 16],
     dumpable: u64,
     timer_slack: u64,
 }
 
 static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
-    name: [0; 16],
     dumpable: 1,
     timer_slack: 50_000,
 });
 
 /// For the time of a vfork(2).
 pub fn attributes() -> Attributes {
-    Attributes {
-        name: *current().name.lock(),
-        ..*ATTRIBUTES.lock()
-    }
+    *ATTRIBUTES.lock()
 }
 
 pub fn set_attributes(attributes: Attributes) {
-    *current().name.lock() = attributes.name;
     *ATTRIBUTES.lock() = attributes;
 }
 
@@ -146,10 +140,10 @@ pub fn set_timer_slack(nanoseconds: u64) {
 pub fn begin(path: &[u8]) {
     ATTRIBUTES.lock().dumpable = boot::info().process.dumpable.into();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    let mut own = current().name.lock();
-    *own = [0; 16];
     let bytes = name.len().min(15);
+    let mut own = [0; 16];
     own[..bytes].copy_from_slice(&name[..bytes]);
+    *current().name.lock() = own;
 }
 
 const PR_SET_PDEATHSIG: u64 = 1;

@@ -6,12 +6,13 @@ pub mod shared;
 
 pub use fork::{fork, vfork};
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use crate::arch::{self, Frame};
+use crate::boot;
 use crate::mm::user;
 use crate::threads::futex::{owner, word::Word, ANY};
 use crate::threads::{current, scheduler, Thread};
@@ -19,6 +20,7 @@ use crate::vcpus;
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_SIGHAND: u64 = 0x800;
+const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_SETTLS: u64 = 0x8_0000;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
@@ -40,10 +42,16 @@ struct Clone {
     parent_tid: u64,
     child_tid: u64,
     tls: u64,
+    /// Where a descriptor of the new process is written (CLONE_PIDFD).
+    pidfd: u64,
 }
 
 pub fn clone(frame: &mut Frame) -> Result<u64, Errno> {
     let [flags, stack, parent_tid, child_tid, tls, _] = frame.args();
+    if flags & CLONE_PIDFD != 0 && flags & CLONE_PARENT_SETTID != 0 {
+        // Both would be written to the same place.
+        return Err(Errno::EINVAL);
+    }
     make(
         frame,
         &Clone {
@@ -53,6 +61,7 @@ pub fn clone(frame: &mut Frame) -> Result<u64, Errno> {
             parent_tid,
             child_tid,
             tls,
+            pidfd: parent_tid,
         },
     )
 }
@@ -63,7 +72,7 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
     if frame.rsi < SMALLEST {
         return Err(Errno::EINVAL);
     }
-    let [flags, _pidfd, child_tid, parent_tid, signal, stack, stack_bytes, tls]: [u64; 8] =
+    let [flags, pidfd, child_tid, parent_tid, signal, stack, stack_bytes, tls]: [u64; 8] =
         user::read(frame.rdi)?;
     let stack = stack.checked_add(stack_bytes).ok_or(Errno::EINVAL)?;
     make(
@@ -75,6 +84,7 @@ pub fn clone3(frame: &mut Frame) -> Result<u64, Errno> {
             parent_tid,
             child_tid,
             tls,
+            pidfd,
         },
     )
 }
@@ -85,6 +95,9 @@ fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     }
     if shared::active() {
         return Err(Errno::ENOSYS);
+    }
+    if clone.flags & CLONE_PIDFD != 0 {
+        return Err(Errno::EINVAL);
     }
     let mut child = *frame;
     child.rax = 0;
@@ -168,18 +181,68 @@ pub fn sched_yield(_: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// membarrier(2): to enter the kernel is a barrier.
+/// unshare(2): a process has files and directories of its own already; its threads have them in common.
+/// Namespaces are made by config.json alone.
+pub fn unshare(frame: &mut Frame) -> Result<u64, Errno> {
+    const CLONE_FS: u64 = 0x200;
+    const CLONE_FILES: u64 = 0x400;
+    const CLONE_SYSVSEM: u64 = 0x4_0000;
+    /// CLONE_NEWNS, CLONE_NEWTIME, and from CLONE_NEWCGROUP to CLONE_NEWNET.
+    const NAMESPACES: u64 = 0x2_0000 | 0x80 | 0x7e00_0000;
+    let flags = frame.rdi;
+    if flags & !(THREAD | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | NAMESPACES) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let alone = scheduler::count() == 1;
+    if flags & THREAD != 0 && !alone {
+        return Err(Errno::EINVAL);
+    }
+    match flags & (CLONE_FS | CLONE_FILES) {
+        _ if flags & NAMESPACES != 0 => {
+            boot::missing().count(frame.original as u32);
+            Err(Errno::EPERM)
+        }
+        0 => Ok(0),
+        _ if alone => Ok(0),
+        // The host's threads that serve have one table.
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// membarrier(2): to enter the kernel is a barrier, and to go back is serialising. Barriers of other
+/// processes are not the guest's to ask for.
 pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
+    // linux/membarrier.h.
     const QUERY: u64 = 0;
     const PRIVATE_EXPEDITED: u64 = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: u64 = 1 << 4;
-    match frame.rdi {
-        QUERY => Ok(PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED),
-        PRIVATE_EXPEDITED => {
+    const PRIVATE_EXPEDITED_SYNC_CORE: u64 = 1 << 5;
+    const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: u64 = 1 << 6;
+    const GET_REGISTRATIONS: u64 = 1 << 9;
+    static REGISTERED: AtomicU64 = AtomicU64::new(0);
+    let [command, flags, ..] = frame.args();
+    let (command, flags) = (command & 0xffff_ffff, flags as u32);
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    match command {
+        QUERY => Ok(GET_REGISTRATIONS
+            | PRIVATE_EXPEDITED
+            | REGISTER_PRIVATE_EXPEDITED
+            | PRIVATE_EXPEDITED_SYNC_CORE
+            | REGISTER_PRIVATE_EXPEDITED_SYNC_CORE),
+        PRIVATE_EXPEDITED | PRIVATE_EXPEDITED_SYNC_CORE => {
+            if REGISTERED.load(Ordering::Relaxed) & command << 1 == 0 {
+                return Err(Errno::EPERM);
+            }
             vcpus::wait_for_others();
             Ok(0)
         }
-        REGISTER_PRIVATE_EXPEDITED => Ok(0),
+        REGISTER_PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED_SYNC_CORE => {
+            REGISTERED.fetch_or(command, Ordering::Relaxed);
+            Ok(0)
+        }
+        GET_REGISTRATIONS => Ok(REGISTERED.load(Ordering::Relaxed)),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -47,7 +47,7 @@ pub struct Thread {
     pub restores: AtomicBool,
     /// sigaltstack(2): ss_sp, ss_flags, ss_size.
     pub alternate_stack: Mutex<[u64; 3]>,
-    /// prctl(2), PR_SET_NAME.
+    /// prctl(2), PR_SET_NAME: up to its first zero byte.
     pub name: Mutex<[u8; 16]>,
     /// What it may call.
     pub rules: Mutex<Rules>,

@@ -10,8 +10,8 @@ use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use super::{
-    shared, Clone, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_SETTLS,
-    CLONE_VM,
+    shared, Clone, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_PIDFD,
+    CLONE_SETTLS, CLONE_VM,
 };
 use crate::arch::switch::Extended;
 use crate::arch::{self, Frame};
@@ -19,6 +19,7 @@ use crate::boot;
 use crate::channel;
 use crate::mm::user;
 use crate::signals;
+use crate::syscalls::host;
 use crate::threads::{current, futex, scheduler};
 
 const SIGCHLD: u64 = 17;
@@ -27,6 +28,7 @@ const CLONE_VFORK: u64 = 0x4000;
 const IGNORED: u64 = 0x4_0000 | 0x40_0000 | 0x80_0000 | 0x8000_0000;
 const SUPPORTED: u64 = CLONE_VM
     | CLONE_VFORK
+    | CLONE_PIDFD
     | CLONE_SETTLS
     | CLONE_PARENT_SETTID
     | CLONE_CHILD_CLEARTID
@@ -65,7 +67,9 @@ pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
         return Err(Errno::EPERM);
     }
     if clone.flags & CLONE_VM != 0 {
-        return shared::share(frame, clone);
+        let child = shared::share(frame, clone)?;
+        hold(child, clone);
+        return Ok(child);
     }
     // The child's vCPU is a new one.
     let extended = Extended::current();
@@ -76,6 +80,7 @@ pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
             // Linux does not say if it could not.
             let _ = user::write(clone.parent_tid, &(child as u32));
         }
+        hold(child, clone);
         return Ok(child);
     }
     extended.restore();
@@ -83,6 +88,20 @@ pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     arch::set_gs_base(bases.1);
     become_child(frame, clone);
     Ok(0)
+}
+
+/// CLONE_PIDFD: a descriptor of the child, which nobody has waited for yet. There is no child to undo where
+/// there is no descriptor: the program finds -1.
+fn hold(child: u64, clone: &Clone) {
+    const PIDFD_OPEN: u32 = 434;
+    if clone.flags & CLONE_PIDFD == 0 {
+        return;
+    }
+    let descriptor = match host::pass_as(PIDFD_OPEN, [child, 0, 0, 0, 0, 0]) {
+        Ok(descriptor) => descriptor as i32,
+        Err(_) => -1,
+    };
+    let _ = user::write(clone.pidfd, &descriptor);
 }
 
 fn become_child(frame: &mut Frame, clone: &Clone) {

@@ -1,0 +1,106 @@
+/* What clone(2), unshare(2), prctl(2) and membarrier(2) tell and do beside making threads. */
+#include "check.h"
+
+#include <linux/membarrier.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static const char *own_name(void) {
+  static char name[17];
+  prctl(PR_GET_NAME, name);
+  return name;
+}
+
+static void *name_itself(void *unused) {
+  (void)unused;
+  prctl(PR_SET_NAME, "a name that is too long");
+  printf("thread: %s\n", own_name());
+  return 0;
+}
+
+/* Each thread has a name; a new one begins with its maker's. */
+static void names(void) {
+  pthread_t thread;
+  printf("first: %s\n", own_name());
+  SHOW(prctl(PR_SET_NAME, "first"));
+  pthread_create(&thread, 0, name_itself, 0);
+  pthread_join(thread, 0);
+  printf("still: %s\n", own_name());
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    printf("child: %s\n", own_name());
+    fflush(stdout);
+    _exit(0);
+  }
+  waitpid(child, 0, 0);
+  SHOW(prctl(PR_SET_NAME, 8));
+}
+
+static void end_of(long child, int descriptor) {
+  struct pollfd ready = {descriptor, POLLIN, 0};
+  siginfo_t end = {0};
+  OK(child > 0);
+  SHOW(fcntl(descriptor, F_GETFD));
+  SHOW(poll(&ready, 1, 5000));
+  SHOW(waitid(P_PIDFD, descriptor, &end, WEXITED));
+  OK(end.si_pid == child);
+  SHOW(end.si_status);
+  close(descriptor);
+}
+
+/* A child that a descriptor stands for. */
+static void held(void) {
+  int descriptor = -1;
+  struct clone_args arguments = {
+      .flags = CLONE_PIDFD, .pidfd = (uintptr_t)&descriptor, .exit_signal = SIGCHLD};
+  long child = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (!child) _exit(3);
+  end_of(child, descriptor);
+  child = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &descriptor, 0, 0);
+  if (!child) _exit(4);
+  end_of(child, descriptor);
+  SHOW(syscall(SYS_clone, CLONE_PIDFD | CLONE_PARENT_SETTID | SIGCHLD, 0, &descriptor, 0, 0));
+}
+
+static void *unshare_in_thread(void *unused) {
+  (void)unused;
+  SHOW(unshare(0));
+  SHOW(unshare(CLONE_THREAD));
+  SHOW(unshare(CLONE_VM));
+  return 0;
+}
+
+static void unsharing(void) {
+  SHOW(unshare(0));
+  SHOW(unshare(CLONE_FILES));
+  SHOW(unshare(CLONE_FS));
+  SHOW(unshare(CLONE_FILES | CLONE_FS | CLONE_SYSVSEM));
+  SHOW(unshare(CLONE_THREAD));
+  SHOW(unshare(CLONE_VM));
+  SHOW(unshare(CLONE_SIGHAND));
+  SHOW(unshare(1));
+  pthread_t thread;
+  pthread_create(&thread, 0, unshare_in_thread, 0);
+  pthread_join(thread, 0);
+}
+
+static void barriers(void) {
+  long offered = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+  SHOW(offered & 0x78);
+  for (int command = MEMBARRIER_CMD_PRIVATE_EXPEDITED; command <= MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE; command <<= 2) {
+    SHOW(syscall(SYS_membarrier, command, 0, 0));
+    SHOW(syscall(SYS_membarrier, command << 1, 0, 0));
+    SHOW(syscall(SYS_membarrier, command, 0, 0));
+    SHOW(syscall(SYS_membarrier, 512, 0, 0)); /* MEMBARRIER_CMD_GET_REGISTRATIONS */
+  }
+  SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 2, 0));
+  SHOW(syscall(SYS_membarrier, 3, 0, 0));
+}
+
+TESTS({"names", names}, {"held", held}, {"unsharing", unsharing}, {"barriers", barriers})
