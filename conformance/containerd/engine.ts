@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { makeImage } from '../image.ts';
 import type { Engine } from '../suite.ts';
 
-const IMAGE = 'docker.io/library/busybox:latest';
+/** Also what the kubelet's pods pause with: its own image for that is in a registry. */
+export const IMAGE = 'docker.io/library/busybox:latest';
 
 /** `run [OPTION...] ID COMMAND...`, with the runtime that is tested. */
 const FUNCTIONS = `
@@ -25,7 +26,8 @@ export class Containerd implements Engine {
     mount -t tmpfs tmpfs /run
     PATH=$DIRECTORY/bin:$PATH containerd --config "$DIRECTORY/config.toml" >>"$DIRECTORY/log" 2>&1 &
     for i in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-    ctr images import "$DIRECTORY/busybox.tar"`;
+    ctr images import "$DIRECTORY/busybox.tar"
+    ctr --namespace k8s.io images import "$DIRECTORY/busybox.tar"`;
   readonly after = `
     ctr tasks ls -q | xargs -r -n 1 ctr tasks rm -f
     ctr containers ls -q | xargs -r ctr containers rm`;
@@ -34,7 +36,7 @@ export class Containerd implements Engine {
   constructor(runtime: string) {
     const path = (name: string) => join(this.directory, name);
     this.env = {
-      CONTAINERD_ADDRESS: path('socket'),
+      CONTAINERD_ADDRESS: this.socket,
       DIRECTORY: this.directory,
       FUNCTIONS: path('functions'),
       IMAGE,
@@ -44,17 +46,25 @@ export class Containerd implements Engine {
       version = 2
       root = "${path('root')}"
       state = "${path('state')}"
-      disabled_plugins = ["io.containerd.grpc.v1.cri"]
       [grpc]
-      address = "${path('socket')}"
+      address = "${this.socket}"
       [ttrpc]
       address = "${path('socket.ttrpc')}"
-      `;
+      ${this.plugins(runtime)}`;
     writeFileSync(path('config.toml'), configuration);
     writeFileSync(path('functions'), FUNCTIONS);
     // What \`ctr containers create\` uses: it has no option for it.
     mkdirSync(path('bin'));
     symlinkSync(runtime, path('bin/runc'));
+  }
+
+  get socket(): string {
+    return join(this.directory, 'socket');
+  }
+
+  /** What config.toml says of plugins: here that the one for the kubelet finds no network. */
+  protected plugins(_runtime: string): string {
+    return '';
   }
 
   /** Packs the image as docker-save(1) does. */
@@ -66,7 +76,7 @@ export class Containerd implements Engine {
     const config = {
       architecture: 'amd64',
       os: 'linux',
-      config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
+      config: { Cmd: ['sleep', '1000'], Env: ['PATH=/bin'] },
       rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
     };
     const manifest = [{ Config: 'config.json', RepoTags: [IMAGE], Layers: ['layer.tar'] }];

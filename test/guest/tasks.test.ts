@@ -2,7 +2,11 @@
 import { expect, test } from 'vitest';
 import { build, expectSame } from './programs.ts';
 
-test.each(['names', 'held', 'unsharing', 'barriers'])('%s', async (part) => {
-  const program = await build('tasks', '-pthread');
-  expect((await expectSame(program, [part])).status).toBe(0);
-});
+test.each(['names', 'held', 'unsharing', 'barriers', 'crowd', 'spinning'])(
+  '%s',
+  async (part) => {
+    const program = await build('tasks', '-pthread');
+    expect((await expectSame(program, [part])).status).toBe(0);
+  },
+  120_000,
+);

@@ -103,4 +103,62 @@ static void barriers(void) {
   SHOW(syscall(SYS_membarrier, 3, 0, 0));
 }
 
-TESTS({"names", names}, {"held", held}, {"unsharing", unsharing}, {"barriers", barriers})
+enum { CROWD = 2000, SPINNERS = 4 };
+static uint32_t gate;
+static volatile int stop;
+static pthread_t crowd_threads[CROWD];
+
+static void *wait_at_gate(void *unused) {
+  while (!__atomic_load_n(&gate, __ATOMIC_SEQ_CST)) syscall(SYS_futex, &gate, 128, 0, 0, 0, 0);
+  return unused;
+}
+
+/* Two thousand threads live at once, wake at once, and end. */
+static void crowd(void) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 32768);
+  int made = 0, joined = 0;
+  while (made < CROWD && !pthread_create(&crowd_threads[made], &attributes, wait_at_gate, 0)) made++;
+  SHOW(made);
+  __atomic_store_n(&gate, 1, __ATOMIC_SEQ_CST);
+  syscall(SYS_futex, &gate, 129, CROWD, 0, 0, 0);
+  for (int i = 0; i < made; i++) joined += !pthread_join(crowd_threads[i], 0);
+  SHOW(joined);
+}
+
+static void *spin(void *unused) {
+  while (!stop)
+    ;
+  return unused;
+}
+
+static void *hand_over(void *turn) {
+  for (int i = 0; i < 50; i++) {
+    while (__atomic_load_n((uint32_t *)turn, __ATOMIC_SEQ_CST) % 2 == 0)
+      syscall(SYS_futex, turn, 128, 2 * i, 0, 0, 0);
+    __atomic_fetch_add((uint32_t *)turn, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, turn, 129, 1, 0, 0, 0);
+  }
+  return 0;
+}
+
+/* Threads that never make a call keep none from its turn. */
+static void spinning(void) {
+  static uint32_t turn;
+  pthread_t spinners[SPINNERS], other;
+  for (int i = 0; i < SPINNERS; i++) pthread_create(&spinners[i], 0, spin, 0);
+  pthread_create(&other, 0, hand_over, &turn);
+  for (int i = 0; i < 50; i++) {
+    __atomic_fetch_add(&turn, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, &turn, 129, 1, 0, 0, 0);
+    while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) % 2 == 1)
+      syscall(SYS_futex, &turn, 128, 2 * i + 1, 0, 0, 0);
+  }
+  pthread_join(other, 0);
+  stop = 1;
+  for (int i = 0; i < SPINNERS; i++) pthread_join(spinners[i], 0);
+  SHOW(turn);
+}
+
+TESTS({"crowd", crowd}, {"spinning", spinning}, {"names", names}, {"held", held}, {"unsharing", unsharing}, {"barriers", barriers})
