@@ -29,6 +29,16 @@ const PlanNamespace = record('A namespace to make or to join.', {
   path: maybe(text('Absolute: join this one. Absent: make a new one.')),
 });
 
+const PlanTimeOffset = record('A line of /proc/PID/timens_offsets (time_namespaces(7)).', {
+  clock: choice(['monotonic', 'boottime'], 'The clock.'),
+  seconds: Type.Integer({
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Whole seconds, rounded down.',
+  }),
+  nanoseconds: u32('Less than a second.'),
+});
+
 const PlanIdMapping = record('A line of /proc/PID/uid_map (user_namespaces(7)).', {
   containerID: u32('The first id in the container.'),
   hostID: u32('The first id on the host.'),
@@ -116,6 +126,27 @@ const Instruction = Type.Tuple(
   { description: 'An instruction of classic BPF (struct sock_filter).' },
 );
 
+const PlanScheduler = record('struct sched_attr of sched_setattr(2).', {
+  policy: u32('SCHED_* of sched(7).'),
+  flags: u32('SCHED_FLAG_*.'),
+  nice: Type.Integer({ minimum: -20, maximum: 19, description: 'Of SCHED_OTHER, SCHED_BATCH.' }),
+  priority: u32('Of SCHED_FIFO and SCHED_RR.'),
+  runtime: u64('Nanoseconds, of SCHED_DEADLINE.'),
+  deadline: u64('Nanoseconds, of SCHED_DEADLINE.'),
+  period: u64('Nanoseconds, of SCHED_DEADLINE.'),
+});
+
+const PlanMemoryPolicy = record('What set_mempolicy(2) takes.', {
+  mode: u32('MPOL_*, with its flags.'),
+  nodes: list(u16('A memory node.'), 'The memory nodes.'),
+});
+
+const cpus = (description: string) => maybe(list(u16('A CPU.'), description));
+const PlanAffinity = record('CPUs of a process that joins the container.', {
+  initial: cpus('Of its launcher, until the process is in its control groups.'),
+  lasting: cpus('Of the process from then on.'),
+});
+
 export const PlanProcess = record('The OCI process, resolved.', {
   args: names('The command. Empty: the container can be created, but not started.'),
   env: names("NAME=value; the monitor adds HOME from the image's /etc/passwd when absent."),
@@ -130,6 +161,11 @@ export const PlanProcess = record('The OCI process, resolved.', {
   oomScoreAdj: maybe(
     Type.Integer({ minimum: -1000, maximum: 1000, description: 'As of proc(5).' }),
   ),
+  apparmorProfile: maybe(text('The AppArmor profile to change to.')),
+  ioPriority: maybe(u16('Class and level, as of ioprio_set(2).')),
+  scheduler: maybe(PlanScheduler),
+  memoryPolicy: maybe(PlanMemoryPolicy),
+  execCpuAffinity: maybe(PlanAffinity),
   seccomp: maybe(list(Instruction, 'What every system call is judged by: a program (seccomp(2)).')),
   terminal: maybe(
     record("A terminal of the container's own for the standard streams.", {
@@ -162,6 +198,7 @@ export const LaunchPlan = record('One container to create.', {
   id: text("The container's id: for messages only."),
   foreground: flag("true: the launcher stays as the init's parent and ends with its status."),
   namespaces: list(PlanNamespace, 'The namespaces to make or to join.'),
+  timeOffsets: list(PlanTimeOffset, 'Of the new time namespace.'),
   uidMappings: list(PlanIdMapping, 'Empty without a new user namespace.'),
   gidMappings: list(PlanIdMapping, 'Empty without a new user namespace.'),
   cgroup: maybe(PlanCgroup),

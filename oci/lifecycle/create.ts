@@ -120,6 +120,7 @@ function planOf(
     missing: store.missing(options.id),
     verbose: ctx.debug,
     rootless: ctx.rootless,
+    warn: (message) => ctx.log.warning(message),
     host: readHost(),
   });
 }
@@ -150,7 +151,7 @@ function newRecord(
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
     cgroups: cgroupPaths(plan),
     process: plan.process,
-    machine: machineSize(plan),
+    machine: machineSize(plan, ctx.kernel),
     hooks: {
       poststart: config.hooks?.poststart ?? [],
       poststop: config.hooks?.poststop ?? [],
@@ -158,8 +159,15 @@ function newRecord(
   };
 }
 
-function machineSize({ machine: { vcpus, memoryLimit } }: LaunchPlan): MachineSize {
-  return { vcpus, ...(memoryLimit !== undefined && { memoryLimit }) };
+function machineSize(
+  { machine: { kernel, vcpus, memoryLimit } }: LaunchPlan,
+  own: string,
+): MachineSize {
+  return {
+    vcpus,
+    ...(kernel !== own && { kernel }),
+    ...(memoryLimit !== undefined && { memoryLimit }),
+  };
 }
 
 async function claim(native: Native, store: StateStore, id: string): Promise<DirectoryLock> {

@@ -1,6 +1,7 @@
 /** The process of an `exec` with flags: the container's own with changes, by runc's rules. */
 import { OciError } from '../errors.ts';
-import { CAPABILITIES } from '../plan/capabilities.ts';
+import { knownCapabilities, type Warn } from '../plan/process.ts';
+import { refuseUnsupportedProcess } from '../plan/unsupported.ts';
 import type { PlanProcess } from '../state/record.ts';
 
 export interface ProcessChanges {
@@ -15,13 +16,20 @@ export interface ProcessChanges {
   /** Added, `CAP_CHOWN` and the like. */
   capabilities: readonly string[];
   noNewPrivileges: boolean;
+  apparmorProfile?: string | undefined;
+  selinuxLabel?: string | undefined;
   /** Never taken over from the container's process. */
   tty: boolean;
 }
 
-export function changed(own: PlanProcess, changes: ProcessChanges): PlanProcess {
+export function changed(own: PlanProcess, changes: ProcessChanges, warn: Warn): PlanProcess {
+  if (changes.selinuxLabel)
+    refuseUnsupportedProcess({ cwd: own.cwd, selinuxLabel: changes.selinuxLabel });
   const { uid, gid } = userOf(own, changes.user ?? '');
-  const capabilities = withCapabilities(own.capabilities, changes.capabilities);
+  const capabilities = withCapabilities(
+    own.capabilities,
+    knownCapabilities(changes.capabilities, warn),
+  );
   const { terminal, ...others } = own;
   return {
     ...others,
@@ -34,6 +42,7 @@ export function changed(own: PlanProcess, changes: ProcessChanges): PlanProcess 
     additionalGids: [...own.additionalGids, ...changes.additionalGids.map(parseGid)],
     noNewPrivileges: own.noNewPrivileges || changes.noNewPrivileges,
     ...(capabilities !== undefined && { capabilities }),
+    ...(changes.apparmorProfile && { apparmorProfile: changes.apparmorProfile }),
   };
 }
 
@@ -65,10 +74,6 @@ function withCapabilities(
   added: readonly string[],
 ): PlanProcess['capabilities'] {
   if (added.length === 0) return own;
-  const unknown = added.find((name) => !CAPABILITIES.includes(name));
-  if (unknown !== undefined) {
-    throw invalid(`--cap: unknown capability ${JSON.stringify(unknown)}`);
-  }
   const sets = own ?? { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
   const both = (names: readonly string[]) => [...new Set([...names, ...added])];
   return {

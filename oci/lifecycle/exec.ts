@@ -7,6 +7,7 @@ import { exitCode, MonitorSession } from '../monitor/session.ts';
 import { groupsToJoin, parseSubGroups } from '../plan/cgroups/join.ts';
 import { readHost } from '../plan/index.ts';
 import { computeJoinPlan, planJoiningProcess } from '../plan/join.ts';
+import type { Warn } from '../plan/process.ts';
 import { checkProcess, parseProcess } from '../spec/index.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord, PlanProcess } from '../state/record.ts';
@@ -70,7 +71,7 @@ function find(ctx: Context, { id, ignorePaused }: ExecOptions): ContainerRecord 
 }
 
 function planOf(ctx: Context, record: ContainerRecord, options: ExecOptions): JoinPlan {
-  const process = processOf(record, options);
+  const process = processOf(record, options, (message) => ctx.log.warning(message));
   const subGroups = parseSubGroups(options.cgroups);
   checkConsole(process.terminal !== undefined, options);
   checkPreservedFds(3, options.preserveFds);
@@ -86,12 +87,12 @@ function planOf(ctx: Context, record: ContainerRecord, options: ExecOptions): Jo
   });
 }
 
-function processOf(record: ContainerRecord, { process }: ExecOptions): PlanProcess {
+function processOf(record: ContainerRecord, { process }: ExecOptions, warn: Warn): PlanProcess {
   if (typeof process === 'string') {
-    return planJoiningProcess(parseProcess('process', read(process)), record.process);
+    return planJoiningProcess(parseProcess('process', read(process)), record.process, warn);
   }
   if (process.args.length === 0) throw runcError('ERR_PINION_NO_ARGS');
-  const plan = changed(record.process, process);
+  const plan = changed(record.process, process, warn);
   checkProcess(plan);
   return plan;
 }

@@ -6,9 +6,10 @@ import { planDevices } from './devices.ts';
 import { planHooks } from './hooks.ts';
 import { planMachine } from './machine.ts';
 import { planMounts, planPaths, planRootfs } from './mounts.ts';
-import { planIdMappings, planNames, planNamespaces } from './namespaces.ts';
+import { planIdMappings, planNames, planNamespaces, planTimeOffsets } from './namespaces.ts';
 import type { PlanOptions } from './options.ts';
 import { planProcess } from './process.ts';
+import { planMemoryPolicy } from './scheduling.ts';
 import { planSeccomp } from './seccomp/index.ts';
 import { planSysctl } from './sysctl.ts';
 import { refuseUnsupported } from './unsupported.ts';
@@ -32,6 +33,7 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
     foreground: options.foreground,
     namespaces,
     ...planIdMappings(config, namespaces),
+    timeOffsets: planTimeOffsets(config, namespaces),
     ...(cgroup === undefined ? {} : { cgroup }),
     rootfs: planRootfs(config, bundle, options.noPivot),
     mounts,
@@ -40,7 +42,7 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
     readonlyPaths: planPaths(config.linux?.readonlyPaths, 'linux.readonlyPaths'),
     ...planNames(config, namespaces),
     sysctl: planSysctl(config, namespaces),
-    process: { ...planProcess(config.process), ...planFilter(config) },
+    process: { ...planProcess(config.process, options.warn), ...planForAll(config) },
     ...planHooks(config, id, bundle),
     ...(execFifo === undefined ? {} : { execFifo }),
     preserveFds: options.preserveFds,
@@ -48,9 +50,14 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
   };
 }
 
-function planFilter({ linux }: Config): Pick<LaunchPlan['process'], 'seccomp'> {
+/** What config.json has once for all processes of the container. */
+function planForAll({ linux }: Config): Pick<LaunchPlan['process'], 'seccomp' | 'memoryPolicy'> {
   const seccomp = planSeccomp(linux?.seccomp);
-  return seccomp === undefined ? {} : { seccomp };
+  const memoryPolicy = planMemoryPolicy(linux?.memoryPolicy);
+  return {
+    ...(seccomp !== undefined && { seccomp }),
+    ...(memoryPolicy !== undefined && { memoryPolicy }),
+  };
 }
 
 /** The directories to remove when the container is deleted. */

@@ -3,7 +3,7 @@ import { runcError } from '../errors.ts';
 import type { JoinPlan } from '../join-plan.ts';
 import type { Process } from '../spec/index.ts';
 import type { ContainerRecord, PlanProcess } from '../state/record.ts';
-import { planProcess } from './process.ts';
+import { planProcess, type Warn } from './process.ts';
 import { refuseUnsupportedProcess } from './unsupported.ts';
 
 export interface JoinOptions {
@@ -41,16 +41,34 @@ export function computeJoinPlan(record: ContainerRecord, options: JoinOptions): 
  * An OCI process for a container that is there. What it leaves open is as the container's own process
  * has it, by runc's rules.
  */
-export function planJoiningProcess(process: Process, container: PlanProcess): PlanProcess {
+export function planJoiningProcess(
+  process: Process,
+  container: PlanProcess,
+  warn?: Warn,
+): PlanProcess {
   refuseUnsupportedProcess(process);
-  const plan = planProcess(process);
+  const plan = planProcess(process, warn);
   const capabilities = plan.capabilities ?? container.capabilities;
   const oomScoreAdj = plan.oomScoreAdj ?? container.oomScoreAdj;
   return {
+    ...kept(container),
     ...plan,
     rlimits: plan.rlimits.length > 0 ? plan.rlimits : container.rlimits,
     ...(capabilities !== undefined && { capabilities }),
     ...(oomScoreAdj !== undefined && { oomScoreAdj }),
-    ...(container.seccomp !== undefined && { seccomp: container.seccomp }),
+  };
+}
+
+/** What a process has as the container has it, unless it has its own. */
+function kept(container: PlanProcess): Partial<PlanProcess> {
+  const { seccomp, memoryPolicy, apparmorProfile, ioPriority, scheduler } = container;
+  const { execCpuAffinity } = container;
+  return {
+    ...(seccomp !== undefined && { seccomp }),
+    ...(memoryPolicy !== undefined && { memoryPolicy }),
+    ...(apparmorProfile !== undefined && { apparmorProfile }),
+    ...(ioPriority !== undefined && { ioPriority }),
+    ...(scheduler !== undefined && { scheduler }),
+    ...(execCpuAffinity !== undefined && { execCpuAffinity }),
   };
 }

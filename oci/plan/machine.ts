@@ -1,4 +1,5 @@
 /** The size of the microVM. */
+import { isAbsolute } from 'node:path';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { Config } from '../spec/index.ts';
 import { propertyError } from './errors.ts';
@@ -45,14 +46,36 @@ function memoryLimit(config: Config): number | undefined {
   return limit > 0 && limit <= Number.MAX_SAFE_INTEGER ? limit : undefined;
 }
 
+/** `vm.kernel.path`: another unikernel image; the monitor refuses what is none of its own. */
+function planKernel({ vm }: Config): string | undefined {
+  const path = vm?.kernel.path;
+  if (path === undefined || path === '') return undefined;
+  if (!isAbsolute(path)) throw propertyError('vm.kernel.path', 'must be an absolute path');
+  return path;
+}
+
+/** What the unikernel takes: `verbose` prints its boot line and its counters. */
+const KERNEL_PARAMETERS = ['verbose'];
+
+function planParameters({ vm }: Config): Set<string> {
+  const parameters = vm?.kernel.parameters ?? [];
+  for (const [i, parameter] of parameters.entries()) {
+    if (!KERNEL_PARAMETERS.includes(parameter)) {
+      const problem = `the unikernel has no parameter ${JSON.stringify(parameter)}`;
+      throw propertyError(`vm.kernel.parameters[${i}]`, problem);
+    }
+  }
+  return new Set(parameters);
+}
+
 export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {
   const { kernel, host, missing, verbose } = options;
   const limit = memoryLimit(config);
   return {
-    kernel,
+    kernel: planKernel(config) ?? kernel,
     vcpus: planVcpus(config, host.cores),
     ...(limit === undefined ? {} : { memoryLimit: limit }),
     ...(missing === undefined ? {} : { missing }),
-    verbose: verbose ?? false,
+    verbose: (verbose ?? false) || planParameters(config).has('verbose'),
   };
 }

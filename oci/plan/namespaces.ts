@@ -85,3 +85,31 @@ export function planNames(
   }
   return names;
 }
+
+const OFFSET_CLOCKS = ['monotonic', 'boottime'] as const;
+const SECOND = 1_000_000_000;
+
+/** What the clocks of a new time namespace are ahead of the host's. */
+export function planTimeOffsets(config: Config, namespaces: Namespaces): LaunchPlan['timeOffsets'] {
+  const offsets = OFFSET_CLOCKS.flatMap((clock) => {
+    const { secs = 0, nanosecs = 0 } = config.linux?.timeOffsets?.[clock] ?? {};
+    if (Number(secs) === 0 && nanosecs === 0) return [];
+    if (!Number.isSafeInteger(Number(secs)) || nanosecs >= SECOND) {
+      throw propertyError(`linux.timeOffsets.${clock}`, 'out of range');
+    }
+    return [{ clock, seconds: Number(secs), nanoseconds: nanosecs }];
+  });
+  if (offsets.length === 0) return [];
+  const time = namespaces.find(({ type }) => type === 'time');
+  if (time === undefined) {
+    throw planError(
+      "time namespace offsets specified, but time namespace isn't enabled in the config",
+    );
+  }
+  if (time.path !== undefined) {
+    throw planError(
+      'time namespace enabled, but both namespace path and time offsets specified -- you may only provide one',
+    );
+  }
+  return offsets;
+}

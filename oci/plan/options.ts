@@ -24,5 +24,7 @@ export interface PlanOptions {
   missing?: string;
   /** Whether the monitor prints the guest's boot line and exit counters. */
   verbose?: boolean;
+  /** Told what is left out. */
+  warn?: (message: string) => void;
   host: HostFacts;
 }

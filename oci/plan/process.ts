@@ -3,6 +3,7 @@ import type { LaunchPlan } from '../launch-plan.ts';
 import type { Config, Wide } from '../spec/index.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { planError, propertyError } from './errors.ts';
+import { planScheduling } from './scheduling.ts';
 
 type PlanProcess = LaunchPlan['process'];
 type SpecProcess = NonNullable<Config['process']>;
@@ -29,17 +30,26 @@ export const RLIMITS: ReadonlySet<string> = new Set([
 
 const SETS = ['bounding', 'effective', 'inheritable', 'permitted', 'ambient'] as const;
 
-function planCapabilities(sets: NonNullable<SpecProcess['capabilities']>) {
+/** Tells of what is left out, such as the message. */
+export type Warn = (message: string) => void;
+
+/** The names that capabilities(7) has; the others are left out, as runc does. */
+export function knownCapabilities(names: readonly string[], warn: Warn): string[] {
+  const unknown = names.filter((name) => !CAPABILITIES.includes(name));
+  if (unknown.length > 0) {
+    const list = [...new Set(unknown)].sort().join(' ');
+    warn(`ignoring unknown or unavailable capabilities: [${list}]`);
+  }
+  return [...new Set(names)].filter((name) => CAPABILITIES.includes(name));
+}
+
+function planCapabilities(sets: NonNullable<SpecProcess['capabilities']>, warn: Warn) {
+  const all = SETS.flatMap((set) => sets[set] ?? []);
+  const known = new Set(knownCapabilities(all, warn));
   const plan = { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] };
   const named: NonNullable<PlanProcess['capabilities']> = plan;
   for (const set of SETS) {
-    const names = sets[set] ?? [];
-    const unknown = names.findIndex((name) => !CAPABILITIES.includes(name));
-    if (unknown >= 0) {
-      const path = `process.capabilities.${set}[${unknown}]`;
-      throw propertyError(path, `unknown capability ${JSON.stringify(names[unknown])}`);
-    }
-    named[set] = [...new Set(names)];
+    named[set] = [...new Set(sets[set])].filter((name) => known.has(name));
   }
   return named;
 }
@@ -71,7 +81,7 @@ function planTerminal({ consoleSize }: SpecProcess): NonNullable<PlanProcess['te
 /** Without a process the container can be created, but not started. */
 const NONE: SpecProcess = { cwd: '/', args: [] };
 
-export function planProcess(process: SpecProcess = NONE): PlanProcess {
+export function planProcess(process: SpecProcess = NONE, warn: Warn = () => {}): PlanProcess {
   if (process.args === undefined) throw planError('process property must not be empty');
   const { user, capabilities, oomScoreAdj } = process;
   const plan: PlanProcess = {
@@ -85,7 +95,9 @@ export function planProcess(process: SpecProcess = NONE): PlanProcess {
     noNewPrivileges: process.noNewPrivileges ?? false,
   };
   if (user?.umask !== undefined) plan.umask = user.umask & 0o777;
-  if (capabilities !== undefined) plan.capabilities = planCapabilities(capabilities);
+  if (capabilities !== undefined) plan.capabilities = planCapabilities(capabilities, warn);
+  if (process.apparmorProfile) plan.apparmorProfile = process.apparmorProfile;
+  Object.assign(plan, planScheduling(process));
   if (process.terminal === true) plan.terminal = planTerminal(process);
   if (oomScoreAdj !== undefined) plan.oomScoreAdj = checkScore(oomScoreAdj);
   return plan;

@@ -3,8 +3,9 @@
  * these is refused by name; a value that asks for nothing (absent, null, "", false, 0, [], {}) is
  * none.
  */
+import { existsSync } from 'node:fs';
 import type { Config, Process } from '../spec/index.ts';
-import { unsupportedError } from './errors.ts';
+import { planError, unsupportedError } from './errors.ts';
 
 const OTHER_SYSTEM = 'is for another operating system';
 
@@ -12,29 +13,17 @@ const OTHER_SYSTEM = 'is for another operating system';
 export const UNSUPPORTED: Readonly<Record<string, string>> = {
   'process.commandLine': OTHER_SYSTEM,
   'process.user.username': OTHER_SYSTEM,
-  'process.apparmorProfile': 'AppArmor is not supported yet',
   'process.selinuxLabel': 'SELinux is not supported yet',
-  'process.ioPriority': 'I/O priorities are not supported yet',
-  'process.scheduler': 'schedulers are not supported yet',
-  'process.execCPUAffinity.initial': 'CPU affinity is not supported yet',
-  'process.execCPUAffinity.final': 'CPU affinity is not supported yet',
   'mounts[].uidMappings': 'idmapped mounts are not supported yet',
   'mounts[].gidMappings': 'idmapped mounts are not supported yet',
-  'linux.timeOffsets.boottime.secs': 'time offsets are not supported yet',
-  'linux.timeOffsets.boottime.nanosecs': 'time offsets are not supported yet',
-  'linux.timeOffsets.monotonic.secs': 'time offsets are not supported yet',
-  'linux.timeOffsets.monotonic.nanosecs': 'time offsets are not supported yet',
   'linux.netDevices': 'network devices are not supported yet',
   'linux.intelRdt': 'Intel RDT is not supported yet',
-  'linux.memoryPolicy': 'memory policies are not supported yet',
   'linux.mountLabel': 'SELinux is not supported yet',
   'linux.personality.flags': 'personality flags are not defined yet',
   'linux.personality.domain': 'only the domain LINUX is supported',
   'vm.hypervisor.path': 'the hypervisor cannot be chosen',
   'vm.hypervisor.parameters': 'the hypervisor cannot be chosen',
-  'vm.kernel.path': 'the kernel cannot be chosen',
-  'vm.kernel.parameters': 'the kernel cannot be chosen',
-  'vm.kernel.initrd': 'the kernel cannot be chosen',
+  'vm.kernel.initrd': 'the unikernel has no initial RAM disk',
   'vm.image.path': 'images are not supported yet',
   'vm.hwConfig.deviceTree': 'device trees are not supported',
   'vm.hwConfig.dtdevs': 'device trees are not supported',
@@ -54,8 +43,6 @@ export function isSupported(path: string): boolean {
 /** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   'linux.personality.domain': (value) => asksForNothing(value) || value === 'LINUX',
-  'linux.memoryPolicy': (value) =>
-    asksForNothing(value) || (isRecord(value) && value.mode === 'MPOL_DEFAULT'),
   // The name alone moves a device: `{"eth0": {}}`.
   'linux.netDevices': (value) => !isRecord(value) || Object.keys(value).length === 0,
 };
@@ -87,8 +74,14 @@ function* valuesAt(value: unknown, steps: string[], path = ''): Generator<[strin
   }
 }
 
+/** runc's text where the host has no SELinux at all. */
+const NO_SELINUX = 'selinux label is specified in config, but selinux is disabled or not supported';
+
 /** @throws OciError (ERR_PINION_UNSUPPORTED) that names the first property of the table in use. */
 export function refuseUnsupported(config: Partial<Config>): void {
+  if (config.process?.selinuxLabel && !existsSync('/sys/fs/selinux/enforce')) {
+    throw planError(NO_SELINUX);
+  }
   for (const [entry, why] of Object.entries(UNSUPPORTED)) {
     for (const [path, value] of valuesAt(config, entry.split('.'))) {
       const isHarmless = HARMLESS[entry] ?? asksForNothing;

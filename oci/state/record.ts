@@ -4,7 +4,10 @@ import type { Hook } from '../spec/hooks.ts';
 import type { ProcessIdentity } from './process.ts';
 
 export type { PlanProcess };
-export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'memoryLimit'>;
+/** With the kernel that config.json chose, if it did. */
+export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'memoryLimit'> & {
+  kernel?: string;
+};
 
 /** What is remembered of a container, in `<root>/<id>/state.json`. */
 export interface ContainerRecord {

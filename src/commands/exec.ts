@@ -33,6 +33,8 @@ export default class Exec extends EngineCommand<'exec'> {
         additionalGids: flags['additional-gids'],
         capabilities: flags.cap,
         noNewPrivileges: flags['no-new-privs'],
+        apparmorProfile: flags.apparmor,
+        selinuxLabel: flags['process-label'],
         tty: flags.tty,
       },
       detach: flags.detach,

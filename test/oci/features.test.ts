@@ -12,6 +12,7 @@ test('features are a document of the specification', () => {
 test('all namespaces are supported, and what is refused is not', () => {
   const { linux } = features();
   expect(linux?.namespaces).toEqual([...NAMESPACES].sort());
-  expect(linux?.apparmor).toEqual({ enabled: false });
+  expect(linux?.apparmor).toEqual({ enabled: true });
+  expect(linux?.selinux).toEqual({ enabled: false });
   expect(linux?.mountExtensions?.idmap).toEqual({ enabled: false });
 });

@@ -22,6 +22,8 @@ pub struct LaunchPlan {
     pub foreground: bool,
     /// The namespaces to make or to join.
     pub namespaces: Vec<Namespace>,
+    /// Of the new time namespace.
+    pub time_offsets: Vec<TimeOffset>,
     /// Lines of `/proc/PID/uid_map` (user_namespaces(7)); empty without a new user namespace.
     pub uid_mappings: Vec<IdMapping>,
     pub gid_mappings: Vec<IdMapping>,
@@ -101,6 +103,16 @@ pub enum NamespaceKind {
     Time,
     User,
     Uts,
+}
+
+/// A line of `/proc/PID/timens_offsets` (time_namespaces(7)).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimeOffset {
+    /// `monotonic` or `boottime`.
+    pub clock: String,
+    pub seconds: i64,
+    pub nanoseconds: u32,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -227,12 +239,52 @@ pub struct Process {
     pub rlimits: Vec<Rlimit>,
     pub no_new_privileges: bool,
     pub oom_score_adj: Option<i32>,
+    /// The AppArmor profile to change to.
+    pub apparmor_profile: Option<String>,
+    /// Class and level, as of ioprio_set(2).
+    pub io_priority: Option<u16>,
+    pub scheduler: Option<Scheduler>,
+    pub memory_policy: Option<MemoryPolicy>,
+    /// Of a process that joins the container.
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
     /// The seccomp profile: classic BPF (code, jt, jf, k), as struct sock_filter.
     pub seccomp: Option<Vec<(u16, u8, u8, u32)>>,
     /// A pseudo terminal of the container's own for the standard streams. The descriptor after the
     /// control socket is, in the foreground, the caller's terminal, else the console socket: connected,
     /// it gets the terminal's other side by SCM_RIGHTS.
     pub terminal: Option<Terminal>,
+}
+
+/// `struct sched_attr` of sched_setattr(2).
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scheduler {
+    pub policy: u32,
+    pub flags: u64,
+    pub nice: i32,
+    pub priority: u32,
+    /// In nanoseconds, as the next two.
+    pub runtime: u64,
+    pub deadline: u64,
+    pub period: u64,
+}
+
+/// What set_mempolicy(2) takes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemoryPolicy {
+    /// MPOL_*, with its flags.
+    pub mode: u32,
+    pub nodes: Vec<u16>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExecCpuAffinity {
+    /// Of the launcher, until the process is in its control groups.
+    pub initial: Option<Vec<u16>>,
+    /// Of the process from then on.
+    pub lasting: Option<Vec<u16>>,
 }
 
 /// A size in characters; a terminal without one has 0 rows and columns.

@@ -32,7 +32,7 @@ function compare(schema: Schema, type: string, compared: string[]): void {
   const properties = Object.entries(schema.properties as Record<string, Schema>);
   expect(properties.map(([name]) => name).sort(), type).toEqual([...fields.keys()].sort());
   const required = [...fields].filter(([, fieldType]) => !fieldType.startsWith('Option<'));
-  expect([...(schema.required as string[])].sort(), type).toEqual(
+  expect([...((schema.required ?? []) as string[])].sort(), type).toEqual(
     required.map(([name]) => name).sort(),
   );
   compared.push(type);

@@ -89,3 +89,25 @@ describe('namespaces', () => {
     expect(refusal({ [name]: 'x'.repeat(65), linux: { namespaces } })).toMatch(/longer than 64/);
   });
 });
+
+describe('time namespaces', () => {
+  const timed = (timeOffsets: object, ...namespaces: object[]) =>
+    ({ linux: { namespaces: [{ type: 'mount' }, ...namespaces], timeOffsets } }) as object;
+
+  it('have offsets', () => {
+    const offsets = { boottime: { secs: -5, nanosecs: 7 }, monotonic: { secs: 0 } };
+    expect(plan(timed(offsets, { type: 'time' })).timeOffsets).toEqual([
+      { clock: 'boottime', seconds: -5, nanoseconds: 7 },
+    ]);
+  });
+
+  it.each([
+    [[], "time namespace offsets specified, but time namespace isn't enabled in the config"],
+    [
+      [{ type: 'time', path: '/proc/self/ns/time' }],
+      'time namespace enabled, but both namespace path and time offsets specified -- you may only provide one',
+    ],
+  ])('need one of their own: %j', (namespaces, message) => {
+    expect(refusal(timed({ boottime: { secs: 1 } }, ...namespaces))).toBe(message);
+  });
+});

@@ -53,11 +53,54 @@ describe('the process', () => {
     });
   });
 
+  it('has the scheduler, priorities and CPUs that are asked for', () => {
+    const process = {
+      ioPriority: be(3),
+      scheduler: fifo({ flags: ['SCHED_FLAG_RESET_ON_FORK'] }),
+      execCPUAffinity: { initial: '0-1, 3', final: '' },
+      apparmorProfile: 'p',
+    };
+    expect(plan({ process } as object).process).toMatchObject({
+      ioPriority: (2 << 13) | 3,
+      scheduler: { policy: 1, flags: 1, nice: 0, priority: 9, runtime: 0, deadline: 0, period: 0 },
+      execCpuAffinity: { initial: [0, 1, 3] },
+      apparmorProfile: 'p',
+    });
+  });
+
+  it('is without capabilities that nobody knows, and a warning says so', () => {
+    const warnings: string[] = [];
+    const capabilities = { effective: ['CAP_KILL', 'CAP_FLY'], ambient: ['CAP_FLY', 'CAP_DIG'] };
+    const options = { ...planOptions(), warn: (message: string) => warnings.push(message) };
+    expect(
+      computePlan(config({ process: { capabilities } }), options).process.capabilities,
+    ).toEqual({
+      bounding: [],
+      effective: ['CAP_KILL'],
+      inheritable: [],
+      permitted: [],
+      ambient: [],
+    });
+    expect(warnings).toEqual(['ignoring unknown or unavailable capabilities: [CAP_DIG CAP_FLY]']);
+  });
+
+  const be = (priority: number) => ({ class: 'IOPRIO_CLASS_BE' as const, priority });
+  const fifo = (rest: object) => ({ policy: 'SCHED_FIFO' as const, priority: 9, ...rest });
   const rlimit = (type: string, soft = 1, hard = 1) => ({ type, soft, hard });
   it.each([
+    [{ ioPriority: be(8) }, 'process.ioPriority.priority: expected 0 to 7, found 8'],
+    [{ scheduler: fifo({ nice: 20 }) }, 'process.scheduler.nice: expected -20 to 19, found 20'],
     [
-      { capabilities: { effective: ['CAP_KILL', 'CAP_FLY'] } },
-      'process.capabilities.effective[1]: unknown capability "CAP_FLY"',
+      { scheduler: fifo({ runtime: 5 }) },
+      'process.scheduler.runtime: only SCHED_DEADLINE has a runtime',
+    ],
+    [
+      { scheduler: { policy: 'SCHED_BATCH', priority: 1 } },
+      'process.scheduler.priority: only SCHED_FIFO and SCHED_RR have a priority',
+    ],
+    [
+      { execCPUAffinity: { final: '3-1' } },
+      'process.execCPUAffinity.final: "3-1" is not a list of numbers such as 0-3,7',
     ],
     [{ rlimits: [rlimit('RLIMIT_FLY')] }, 'process.rlimits[0].type: unknown limit RLIMIT_FLY'],
     [
@@ -67,7 +110,7 @@ describe('the process', () => {
     [{ rlimits: [rlimit('RLIMIT_AS', 2)] }, 'process.rlimits[0].soft: larger than the hard limit'],
     [{ oomScoreAdj: 1001 }, 'process.oomScoreAdj: expected -1000 to 1000, found 1001'],
   ])('%j', (process, message) => {
-    expect(refusal({ process })).toBe(`config.json: ${message}`);
+    expect(refusal({ process } as object)).toBe(`config.json: ${message}`);
   });
 
   it("knows the kernel header's capabilities and limits", () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { OciError } from '../../../oci/errors.ts';
 import { refuseUnsupported, UNSUPPORTED } from '../../../oci/plan/unsupported.ts';
-import { config, plan } from './fixture.ts';
+import { config, plan, refusal } from './fixture.ts';
 
 const mapping = [{ containerID: 0, hostID: 1000, size: 1 }];
 const mount = { destination: '/a', source: '/', options: ['bind'] };
@@ -14,28 +14,15 @@ const process = (properties: object) => ({ process: properties });
 const ASKS: Record<string, object> = {
   'process.commandLine': process({ commandLine: 'cmd' }),
   'process.user.username': process({ user: { username: 'me' } }),
-  'process.apparmorProfile': process({ apparmorProfile: 'docker-default' }),
-  'process.selinuxLabel': process({ selinuxLabel: 'l' }),
-  'process.ioPriority': process({ ioPriority: { class: 'IOPRIO_CLASS_IDLE' } }),
-  'process.scheduler': process({ scheduler: { policy: 'SCHED_BATCH' } }),
-  'process.execCPUAffinity.initial': process({ execCPUAffinity: { initial: '0' } }),
-  'process.execCPUAffinity.final': process({ execCPUAffinity: { final: '0' } }),
   'mounts[1].uidMappings': { mounts: [mount, { ...mount, uidMappings: mapping }] },
   'mounts[0].gidMappings': { mounts: [{ ...mount, gidMappings: mapping }] },
-  'linux.timeOffsets.boottime.secs': linux({ timeOffsets: { boottime: { secs: -5 } } }),
-  'linux.timeOffsets.boottime.nanosecs': linux({ timeOffsets: { boottime: { nanosecs: 5 } } }),
-  'linux.timeOffsets.monotonic.secs': linux({ timeOffsets: { monotonic: { secs: 5 } } }),
-  'linux.timeOffsets.monotonic.nanosecs': linux({ timeOffsets: { monotonic: { nanosecs: 5 } } }),
   'linux.netDevices': linux({ netDevices: { eth0: {} } }),
   'linux.intelRdt': linux({ intelRdt: { closID: 'c' } }),
-  'linux.memoryPolicy': linux({ memoryPolicy: { mode: 'MPOL_BIND', nodes: '0' } }),
   'linux.mountLabel': linux({ mountLabel: 'l' }),
   'linux.personality.flags': linux({ personality: { domain: 'LINUX', flags: ['X'] } }),
   'linux.personality.domain': linux({ personality: { domain: 'LINUX32' } }),
   'vm.hypervisor.path': vm({ hypervisor: { path: '/h' } }),
   'vm.hypervisor.parameters': vm({ hypervisor: { path: '', parameters: ['p'] } }),
-  'vm.kernel.path': vm({ kernel: { path: '/k' } }),
-  'vm.kernel.parameters': vm({ kernel: { path: '', parameters: ['p'] } }),
   'vm.kernel.initrd': vm({ kernel: { path: '', initrd: '/i' } }),
   'vm.image.path': vm({ image: { path: '/i', format: 'raw' } }),
   'vm.hwConfig.deviceTree': vm({ hwConfig: { deviceTree: '/d' } }),
@@ -49,8 +36,10 @@ const ASKS: Record<string, object> = {
 };
 
 it('has a test for each row', () => {
-  const rows = Object.keys(ASKS).map((path) => path.replace(/\[\d+\]/, '[]'));
-  expect(rows).toEqual(Object.keys(UNSUPPORTED));
+  const rows = ['process.selinuxLabel', ...Object.keys(ASKS)].map((path) =>
+    path.replace(/\[\d+\]/, '[]'),
+  );
+  expect(rows.sort()).toEqual(Object.keys(UNSUPPORTED).sort());
 });
 
 it.each(Object.entries(ASKS))('refuses %s by name', (path, sections) => {
@@ -74,4 +63,9 @@ it.each([
   [{ windows: null, solaris: {}, zos: { devices: [] }, freebsd: { jail: { allow: {} } } }],
 ])('lets pass what asks for nothing: %j', (sections) => {
   expect(plan(sections as object).id).toBe('c1');
+});
+
+it('refuses SELinux as runc does where the host has none', () => {
+  const message = 'selinux label is specified in config, but selinux is disabled or not supported';
+  expect(refusal(process({ selinuxLabel: 'l' }))).toBe(message);
 });

@@ -4,6 +4,7 @@
 use pinion_abi::boot::Inherited;
 use pinion_abi::seccomp::{Filter, Filters, Instruction};
 
+use super::apparmor;
 use super::credentials;
 use super::failure::{step, InitError, SetupError};
 use super::guest::{self, Program};
@@ -11,6 +12,7 @@ use super::procfs::Procfs;
 use super::program::{self, ProgramError};
 use super::rlimits::{self, Limits};
 use super::rooted::Root;
+use super::scheduling;
 use super::seccomp;
 use super::signals;
 use crate::errno::{check, Errno};
@@ -44,7 +46,7 @@ pub fn become_program(
 ) -> Result<Loaded, InitError> {
     let Setting { root, procfs, .. } = setting;
     let env = program::environment(process, root)?;
-    become_process(process, root, setting.dumpable)?;
+    become_process(process, root, procfs, setting.dumpable)?;
     let (path, executable) = program::find(process, procfs)?;
     let program = Program {
         path,
@@ -76,8 +78,18 @@ pub fn filters(process: &Process) -> Result<Filters, SetupError> {
 
 /// Everything that makes this process the user's: after this it has no privilege that the program
 /// has not.
-fn become_process(process: &Process, root: &Root, dumpable: bool) -> Result<(), InitError> {
+fn become_process(
+    process: &Process,
+    root: &Root,
+    procfs: &Procfs,
+    dumpable: bool,
+) -> Result<(), InitError> {
     rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
+    scheduling::apply(process).map_err(SetupError::from)?;
+    // Without privileges, no_new_privs forbids such a change (apparmor(7)).
+    if let Some(profile) = &process.apparmor_profile {
+        apparmor::change_profile(procfs, profile).map_err(SetupError::from)?;
+    }
     credentials::give_streams(process);
     // Once as root and, where the directory is the user's alone (NFS, FUSE), once as the user.
     let at_cwd = match program::change_directory(root, &process.cwd) {

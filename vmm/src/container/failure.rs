@@ -1,6 +1,8 @@
 //! What goes wrong in a process of the container before its program runs.
 
+use super::apparmor::AppArmorError;
 use super::cgroup::CgroupError;
+use super::clocks::ClocksError;
 use super::credentials::CredentialsError;
 use super::devices::DeviceError;
 use super::guest::GuestError;
@@ -11,6 +13,7 @@ use super::namespaces::NamespaceError;
 use super::program::ProgramError;
 use super::rlimits::RlimitError;
 use super::rootfs::RootfsError;
+use super::scheduling::SchedulingError;
 use super::seccomp::SeccompError;
 use super::settings::SettingsError;
 use super::terminal::TerminalError;
@@ -56,6 +59,12 @@ pub enum SetupError {
     Rlimit(#[from] RlimitError),
     #[error(transparent)]
     Seccomp(#[from] SeccompError),
+    #[error(transparent)]
+    AppArmor(#[from] AppArmorError),
+    #[error(transparent)]
+    Scheduling(#[from] SchedulingError),
+    #[error(transparent)]
+    Clocks(#[from] ClocksError),
     #[error("load the seccomp profile: {0}")]
     Profile(Errno),
     #[error(transparent)]

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use super::cgroup::Groups;
+use super::clocks;
 use super::confine::{self, Setting};
 use super::credentials;
 use super::devices;
@@ -65,7 +66,7 @@ fn init(
     } else {
         Vec::new()
     };
-    isolate(namespaces)?;
+    isolate(plan, namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine_limits = plan.machine.limits();
     let factory = Factory::new(
@@ -139,12 +140,16 @@ fn init(
     Ok(loaded.run().map_err(GuestError::from)?)
 }
 
-fn isolate(namespaces: &Namespaces) -> Result<(), SetupError> {
+fn isolate(plan: &LaunchPlan, namespaces: &Namespaces) -> Result<(), SetupError> {
     // SAFETY: umask(2) and setsid(2) touch no memory.
     unsafe {
         // Modes of what is made below are meant as they are.
         libc::umask(0);
         check(libc::setsid()).map_err(step("setsid"))?;
+    }
+    // Before a change of user, after which the files of this process in /proc are closed to it.
+    if namespaces.make_time {
+        clocks::enter_new_namespace(&plan.time_offsets)?;
     }
     if namespaces.makes_user() {
         credentials::become_root()?;

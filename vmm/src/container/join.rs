@@ -18,6 +18,7 @@ use super::line::{prepare_descriptors, Line};
 use super::procfs::Procfs;
 use super::rlimits::{self, Limits};
 use super::rooted::Root;
+use super::scheduling;
 use super::signals;
 use super::target::Target;
 use super::ties::Ties;
@@ -38,6 +39,10 @@ pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
     if let Some(score) = plan.process.oom_score_adj {
         // For the process, which inherits it: later the host's /proc is no longer this user's.
         launcher::write_own("oom_score_adj", &score.to_string())?;
+    }
+    let affinity = plan.process.exec_cpu_affinity.as_ref();
+    if let Some(cpus) = affinity.and_then(|affinity| affinity.initial.as_deref()) {
+        scheduling::set_affinity(cpus)?;
     }
     let mut target = Target::open(plan.init)?;
     let key = match plan.process.no_new_privileges {
@@ -73,7 +78,14 @@ fn run(
     host: (HostFiles, Option<OwnedFd>),
     groups: Groups,
 ) -> ! {
-    let begun = ties.begin(Some(groups)).map_err(InitError::from);
+    let affinity = plan.process.exec_cpu_affinity.as_ref();
+    let begun = ties.begin(Some(groups)).and_then(|()| {
+        match affinity.and_then(|affinity| affinity.lasting.as_deref()) {
+            Some(cpus) => Ok(scheduling::set_affinity(cpus)?),
+            None => Ok(()),
+        }
+    });
+    let begun = begun.map_err(InitError::from);
     let ended = begun.and_then(|()| join(plan, limits, target, &mut ties, host));
     ties.end(ended)
 }

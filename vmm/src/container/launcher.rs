@@ -18,6 +18,7 @@ use super::namespaces::{id_map, NamespaceError, Namespaces};
 use super::relay;
 use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
+use super::scheduling::SchedulingError;
 use super::terminal;
 use super::ties::{Ties, READY};
 use crate::control::{Control, ControlError, Event};
@@ -49,6 +50,8 @@ pub enum LaunchError {
     Namespace(#[from] NamespaceError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Scheduling(#[from] SchedulingError),
     #[error(transparent)]
     Rlimit(#[from] RlimitError),
     #[error("failed to write {value:?} to {file}: {errno}")]

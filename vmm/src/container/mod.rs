@@ -4,10 +4,12 @@
 //! process, sets the container up from the inside and then is the monitor of its microVM. [`join`] adds
 //! further processes, each with a microVM of its own.
 
+mod apparmor;
 pub mod capabilities;
 mod cgroup;
 mod cgroup_view;
 mod child;
+mod clocks;
 mod clone;
 mod confine;
 mod copy_up;
@@ -35,6 +37,7 @@ mod relay;
 pub mod rlimits;
 pub mod rooted;
 mod rootfs;
+mod scheduling;
 mod script;
 pub mod seccomp;
 mod settings;

@@ -57,6 +57,8 @@ pub struct Namespaces {
     pub make: i32,
     /// The init unshares its cgroup namespace when it is in its cgroup, which becomes the root.
     pub make_cgroup: bool,
+    /// The init makes its time namespace itself, whose offsets it sets.
+    pub make_time: bool,
     join: Vec<(NamespaceKind, PathBuf, OwnedFd)>,
 }
 
@@ -71,11 +73,13 @@ impl Namespaces {
         let mut namespaces = Namespaces {
             make: 0,
             make_cgroup: false,
+            make_time: false,
             join: Vec::new(),
         };
         for Namespace { kind, path } in list {
             match path {
                 None if *kind == NamespaceKind::Cgroup => namespaces.make_cgroup = true,
+                None if *kind == NamespaceKind::Time => namespaces.make_time = true,
                 None => namespaces.make |= kind.flag(),
                 Some(path) => {
                     let file = File::open(path).map_err(|error| NamespaceError::Open {

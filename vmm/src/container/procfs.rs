@@ -110,7 +110,12 @@ impl Procfs {
 
     /// Writes a file below `sys`, whose name has slashes.
     pub fn write_sysctl(&self, name: &str, value: &str) -> Result<(), Errno> {
-        let path = CString::new(format!("sys/{name}")).map_err(|_| Errno(libc::EINVAL))?;
+        self.write(&format!("sys/{name}"), value)
+    }
+
+    /// Writes a file, in one write(2).
+    pub fn write(&self, path: &str, value: &str) -> Result<(), Errno> {
+        let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
         let file = openat2(
             self.0.as_fd(),
             &path,
