@@ -21,6 +21,7 @@ test.each([
   ['data', 'pipes'],
   ['descriptors', 'locks'],
   ['descriptors', 'numbers'],
+  ['descriptors', 'commands'],
   ['pointers', 'all'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);

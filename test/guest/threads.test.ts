@@ -27,6 +27,7 @@ test.each([
   'forking',
   'spawning',
   'reading',
+  'waiting',
   'many',
 ])(
   'threads at the same time: %s',

@@ -246,10 +246,9 @@ impl Owned {
         told().direct.store(direct, Ordering::Relaxed);
         // SAFETY: as in `wait`.
         unsafe { entry::out_serve() };
-        let mut cancelled = false;
         while self.state() != state::DONE {
-            let interrupted = scheduler::block(None) == Woken::Interrupted;
-            if interrupted && !core::mem::replace(&mut cancelled, true) {
+            // As often as it takes: who makes the call may not have been in it yet.
+            if scheduler::block(None) == Woken::Interrupted {
                 let args = [self.index as u64, 0, 0, 0, 0, 0];
                 Owned::take().call_unlocked(machine::CANCEL, &args, Wait::Never);
             }

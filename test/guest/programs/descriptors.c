@@ -2,7 +2,10 @@
 #include "check.h"
 
 #include <sys/file.h>
+#include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 static int make(const char *name) { return open(name, O_RDWR | O_CREAT | O_TRUNC, 0644); }
 
@@ -67,4 +70,39 @@ static void numbers(void) {
   SHOW(isatty(3));
 }
 
-TESTS({"locks", locks}, {"numbers", numbers})
+static volatile sig_atomic_t told;
+
+static void tell(int number) { told = number; }
+
+/* The commands of ioctl(2) that any descriptor or a file knows. */
+static void commands(void) {
+  int fd = make("file"), other = make("other"), on = 1, ends[2];
+  SHOW(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+  signal(SIGIO, tell);
+  SHOW(ioctl(ends[0], FIOASYNC, &on));
+  SHOW(fcntl(ends[0], F_GETFL) & O_ASYNC);
+  SHOW(fcntl(ends[0], F_SETOWN, getpid()));
+  OK(fcntl(ends[0], F_GETOWN) == getpid());
+  SHOW(write(ends[1], "x", 1));
+  for (int i = 0; i < 1000 && !told; i++) usleep(1000);
+  OK(told == SIGIO);
+  SHOW(ioctl(ends[0], FIOASYNC, &(int){0}));
+  SHOW(fcntl(ends[0], F_GETFL) & O_ASYNC);
+  SHOW(ioctl(ends[0], FIOASYNC, (int *)8));
+  SHOW(ioctl(fd, FIOASYNC, &on));
+  SHOW(ioctl(fd, FIOCLEX));
+  SHOW(fcntl(fd, F_GETFD));
+  int flags = 0;
+  struct fsxattr attributes = {0};
+  TRY(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+  TRY(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+  TRY(ioctl(fd, FS_IOC_FSGETXATTR, &attributes));
+  TRY(ioctl(fd, FS_IOC_FSSETXATTR, &attributes));
+  SHOW(ioctl(other, FICLONE, fd));
+  SHOW(ioctl(other, FICLONE, 99));
+  int64_t bytes = 0;
+  SHOW(write(fd, "0123456789", 10));
+  TRY(ioctl(fd, FIOQSIZE, &bytes));
+}
+
+TESTS({"locks", locks}, {"numbers", numbers}, {"commands", commands})

@@ -1,6 +1,7 @@
 /* Threads that run at the same time: what one changes, the others see at once, and nothing is lost
  * between them. */
 #include "check.h"
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -347,5 +348,45 @@ static void reading(void) {
   SHOW(wrong);
 }
 
+static void nothing(int number) { (void)number; }
+
+static void *rest(void *argument) {
+  while (!atomic_load(&ready)) poll(0, 0, 20);
+  return argument;
+}
+
+/* A process of which all threads wait, on several CPUs, is told of a child's end. Should that fail,
+ * ppoll times out. */
+static void waiting(void) {
+  pthread_t threads[4];
+  long missed = 0;
+  sigset_t set, none;
+  sigemptyset(&none);
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  pthread_sigmask(SIG_BLOCK, &set, 0);
+  sigaction(SIGCHLD, &(struct sigaction){.sa_handler = nothing}, 0);
+  for (int i = 0; i < 5; i++) {
+    atomic_store(&stop, 0);
+    start(threads, 4, spin, 0);
+    usleep(20000);
+    atomic_store(&stop, 1);
+    join(threads, 4);
+    pid_t child = fork();
+    if (child == 0) {
+      usleep(30000);
+      _exit(0);
+    }
+    atomic_store(&ready, 0);
+    start(threads, 1, rest, 0);
+    missed += ppoll(0, 0, &(struct timespec){5, 0}, &none) != -1;
+    atomic_store(&ready, 1);
+    join(threads, 1);
+    waitpid(child, 0, 0);
+  }
+  SHOW(missed);
+}
+
 TESTS({"unmapping", unmapping}, {"protecting", protecting}, {"patching", patching}, {"growing", growing},
-      {"signalling", signalling}, {"passing", passing}, {"many", many}, {"forking", forking}, {"spawning", spawning}, {"reading", reading})
+      {"signalling", signalling}, {"passing", passing}, {"many", many}, {"forking", forking}, {"spawning", spawning}, {"reading", reading},
+      {"waiting", waiting})

@@ -127,6 +127,8 @@ impl Thread {
     /// What a vCPU runs when it has no other thread: it begins with this function.
     pub fn idle(start: extern "C" fn() -> !) -> Option<Arc<Thread>> {
         let thread = Thread::make(0, 0)?;
+        // It never goes to the program, so no signal of the process is its to take.
+        thread.blocked_signals.store(!0, Ordering::Relaxed);
         let at = thread.stack_top() - 16;
         // SAFETY: the new stack is nobody else's; the function finds it aligned as after a call.
         unsafe {

@@ -12,8 +12,10 @@ use super::{signals, thread};
 /// The most workers of a guest: as many as requests can be under way.
 const MOST: usize = pinion_abi::channel::SLOTS;
 
-/// How often a worker is kicked out of a call, and how long that may take each time.
+/// How often a worker is kicked out of a call, and how long that may take at first; twice as long after
+/// every so many times.
 const TRIES: u32 = 50;
+const PATIENCE: u32 = 10;
 const PAUSE: Duration = Duration::from_micros(100);
 
 #[derive(Default)]
@@ -79,18 +81,22 @@ pub fn serve(server: &Arc<Server>, slot: usize) -> bool {
     true
 }
 
-/// Ends the call that a worker makes for the slot, if one does, with EINTR.
+/// Ends the call that a worker makes for the slot, or is going to make, with EINTR. It may be that it
+/// does not end in the time that this takes: the guest then asks again.
 pub fn cancel(server: &Server, slot: usize) {
-    for _ in 0..TRIES {
-        let worker = {
+    for turn in 0..TRIES {
+        {
             let queue = server.workers.lock();
-            let found = queue.serving.iter().find(|(serving, _)| *serving == slot);
-            found.map(|(_, target)| *target)
-        };
-        let Some(worker) = worker else { return };
+            let mut serving = queue.serving.iter();
+            match serving.find(|(serving, _)| *serving == slot) {
+                // With the lock held, so that the worker is not in another call by now.
+                Some((_, worker)) => worker.kick(),
+                None if queue.slots.contains(&slot) => {}
+                None => return,
+            }
+        }
         // A kick just before the call blocks is lost, so there is more than one.
-        worker.kick();
-        sleep(PAUSE);
+        sleep(PAUSE * (1 << (turn / PATIENCE)));
     }
 }
 

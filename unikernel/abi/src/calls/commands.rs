@@ -6,19 +6,29 @@ use super::Arg;
 /// asm-generic/ioctls.h); `None`: ENOTTY, and the monitor does not make the call.
 pub fn ioctl(command: u32) -> Option<Arg> {
     Some(match command {
-        0x5401 => Arg::Out(36),                   // TCGETS
-        0x5402..=0x5404 => Arg::In(36),           // TCSETS, TCSETSW, TCSETSF
-        0x5409..=0x540b => Arg::Int,              // TCSBRK, TCXONC, TCFLSH
-        0x540c..=0x540e | 0x5422 => Arg::Int,     // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY
-        0x540f | 0x5429 => Arg::Out(4),           // TIOCGPGRP, TIOCGSID
-        0x5410 => Arg::In(4),                     // TIOCSPGRP
-        0x5411 | 0x541b => Arg::Out(4),           // TIOCOUTQ, FIONREAD
-        0x5413 => Arg::Out(8),                    // TIOCGWINSZ
-        0x5414 => Arg::In(8),                     // TIOCSWINSZ
-        0x5420 | 0x5421 => Arg::In(4),            // TIOCPKT, FIONBIO
-        0x5441 => Arg::Int,                       // TIOCGPTPEER
-        0x5450 | 0x5451 => Arg::Int,              // FIONCLEX, FIOCLEX
-        0x5452 => Arg::In(4),                     // FIOASYNC
+        0x5401 => Arg::Out(36),               // TCGETS
+        0x5402..=0x5404 => Arg::In(36),       // TCSETS, TCSETSW, TCSETSF
+        0x5409..=0x540b => Arg::Int,          // TCSBRK, TCXONC, TCFLSH
+        0x540c..=0x540e | 0x5422 => Arg::Int, // TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY
+        0x540f | 0x5429 => Arg::Out(4),       // TIOCGPGRP, TIOCGSID
+        0x5410 => Arg::In(4),                 // TIOCSPGRP
+        0x5411 | 0x541b => Arg::Out(4),       // TIOCOUTQ, FIONREAD
+        0x5413 => Arg::Out(8),                // TIOCGWINSZ
+        0x5414 => Arg::In(8),                 // TIOCSWINSZ
+        0x5420 | 0x5421 => Arg::In(4),        // TIOCPKT, FIONBIO
+        0x5441 => Arg::Int,                   // TIOCGPTPEER
+        0x5424 => Arg::Out(4),                // TIOCGETD
+        0x5450 | 0x5451 => Arg::Int,          // FIONCLEX, FIOCLEX
+        0x5452 => Arg::In(4),                 // FIOASYNC
+        0x5460 => Arg::Out(8),                // FIOQSIZE
+        0x2 => Arg::Out(4),                   // FIGETBSZ
+        // The argument is an int, whatever the command's number says (ioctl_iflags(2)).
+        0x8008_6601 => Arg::Out(4),               // FS_IOC_GETFLAGS
+        0x4008_6602 => Arg::In(4),                // FS_IOC_SETFLAGS
+        0x801c_581f => Arg::Out(28),              // FS_IOC_FSGETXATTR
+        0x401c_5820 => Arg::In(28),               // FS_IOC_FSSETXATTR
+        0x4004_9409 => Arg::Fd,                   // FICLONE
+        0x8004_5200 => Arg::Out(4),               // RNDGETENTCNT
         0x8004_5430 | 0x8004_5439 => Arg::Out(4), // TIOCGPTN, TIOCGPTLCK
         0x4004_5431 => Arg::In(4),                // TIOCSPTLCK
         0x8004_5440 => Arg::Out(4),               // TIOCGEXCL
@@ -49,6 +59,8 @@ pub fn fcntl(command: u32) -> Option<Arg> {
         5 | 36 => Arg::InOut(32),       // F_GETLK, F_OFD_GETLK
         6 | 7 | 37 | 38 => Arg::In(32), // F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
         8..=11 => Arg::Int,             // F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG
+        15 => Arg::In(8),               // F_SETOWN_EX
+        16 => Arg::Out(8),              // F_GETOWN_EX
         1024 | 1025 => Arg::Int,        // F_SETLEASE, F_GETLEASE
         1031..=1034 => Arg::Int,        // F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS
         1035 | 1037 => Arg::Out(8),     // F_GET_RW_HINT, F_GET_FILE_RW_HINT
