@@ -6,7 +6,17 @@ import { makeBundle } from '../bundle.ts';
 import { pinion, type Result, temporaryDirectory } from '../pinion.ts';
 import { build } from './programs.ts';
 
-const CAPABILITIES = ['CAP_SETUID', 'CAP_SETGID', 'CAP_CHOWN', 'CAP_FOWNER', 'CAP_KILL'];
+const CAPABILITIES = [
+  'CAP_SETUID',
+  'CAP_SETGID',
+  'CAP_CHOWN',
+  'CAP_FOWNER',
+  'CAP_KILL',
+  'CAP_FSETID',
+  'CAP_SETFCAP',
+  'CAP_SETPCAP',
+  'CAP_DAC_OVERRIDE',
+];
 
 let count = 0;
 
@@ -24,6 +34,7 @@ async function runContained(
     env: ['PATH=/bin', ...env],
     edit: (config) => {
       config.linux.cgroupsPath = `/${id}`;
+      config.process.noNewPrivileges = !env.includes('MAY_GAIN=1');
       const sets = ['bounding', 'effective', 'permitted'];
       config.process.capabilities = Object.fromEntries(sets.map((set) => [set, CAPABILITIES]));
     },
@@ -77,4 +88,10 @@ test.each([
 ] as const)('%s: %s', async (source, name, status) => {
   const result = await expectSame(source, name);
   if (status !== undefined) expect(result).toMatchObject({ status });
+});
+
+test('what files give to who executes them', async () => {
+  const result = await expectSame('raising', 'files', 'MAY_GAIN=1');
+  expect(result).toMatchObject({ status: 0 });
+  expect(result.stdout).toContain('users 1000 0 0 0');
 });

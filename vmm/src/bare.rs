@@ -105,6 +105,8 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         rlimits,
         inherited: Inherited::default(),
         verbose: std::env::var_os("PINION_VERBOSE").is_some(),
+        secure: false,
+        hidden: false,
     };
     end_as(machine.load(guest, service)?.run()?)
 }

@@ -6,6 +6,8 @@
 //! - `pinion-vmm guest --kernel IMAGE PROGRAM [ARG ...]` runs a program in a microVM, but in no container.
 //! - `pinion-vmm missing <FILE` tells what a container's programs asked for in vain.
 //! - `pinion-vmm resume FD` is what execve(2) of a guest makes of its monitor.
+//! - `pinion-vmm raised FD ...` is the same by way of the container's key, for a program whose file gives
+//!   rights.
 //! - `pinion-vmm --version`
 //!
 //! It is no Rust `main`: that one would ignore SIGPIPE, handle SIGSEGV and open /dev/null for the
@@ -31,11 +33,18 @@ pub unsafe extern "C" fn main(_: libc::c_int, _: *const *const libc::c_char) -> 
 fn run() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let [exec::RESUME, fd] = words[..] {
-        match fd.parse() {
-            Ok(fd) if fd > 2 => exec::resume(fd),
+    match words[..] {
+        [exec::RESUME, fd] => match fd.parse() {
+            Ok(fd) if fd > 2 => exec::resume(fd, None),
             _ => return fail(&format!("resume {fd}: not a descriptor above 2")),
+        },
+        [exec::RAISED, fd, inheritable, settings] => {
+            match (fd.parse(), exec::Raised::parse(inheritable, settings)) {
+                (Ok(fd), Some(raised)) if fd > 2 => exec::resume(fd, Some(raised)),
+                _ => return fail("raised: not by the key"),
+            }
         }
+        _ => {}
     }
     // By a descriptor it is executed under that one's number.
     // SAFETY: the name is a C string.

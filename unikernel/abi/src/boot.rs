@@ -64,7 +64,8 @@ pub struct ProcessInfo {
     pub gid: u32,
     pub egid: u32,
     pub secure: u32,
-    pub _pad: u32,
+    /// Whether others of the same user may look into it (prctl(2), PR_GET_DUMPABLE).
+    pub dumpable: u32,
     /// Bytes of the program's file.
     pub executable_bytes: u64,
     /// 16 bytes for AT_RANDOM, and 16 that seed the placement of mappings.

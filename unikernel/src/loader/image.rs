@@ -80,7 +80,7 @@ pub fn load() -> Result<Frame, ElfError> {
         .split(|byte| *byte == 0)
         .next()
         .unwrap_or(&[]);
-    process::set_name(path);
+    process::begin(path);
 
     let elf = Elf::parse(
         File::Program.head(process.executable_bytes)?,

@@ -136,8 +136,9 @@ pub fn set_timer_slack(nanoseconds: u64) {
     }
 }
 
-/// The first name of the process: the last part of its program's path.
-pub fn set_name(path: &[u8]) {
+/// What the program begins with. Its name is the last part of its path.
+pub fn begin(path: &[u8]) {
+    ATTRIBUTES.lock().dumpable = boot::info().process.dumpable.into();
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let bytes = name.len().min(15);
     let mut own = [0; 16];
@@ -224,13 +225,17 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                 Err(error) => return Err(error),
             }
             *current().name.lock() = name;
+            // The host shows the process under its first thread's.
             if current().id() == boot::info().process.pid {
-                let [first, second] = [0, 8].map(|at| {
-                    let bytes = name[at..].first_chunk().copied();
-                    u64::from_le_bytes(bytes.unwrap_or_default())
-                });
-                let args = [PR_SET_NAME, first, second, 0, 0, 0];
-                channel::result(Owned::take().call_here(PRCTL, &args))?;
+                let (low, high) = (&name[..8], &name[8..]);
+                let word = |bytes: &[u8]| {
+                    bytes
+                        .iter()
+                        .rev()
+                        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+                };
+                let args = [PR_SET_NAME, word(low), word(high), 0, 0, 0];
+                return channel::result(Owned::take().call_here(PRCTL, &args));
             }
         }
         PR_GET_NAME => {

@@ -44,7 +44,7 @@ use pinion_abi::Errno;
 
 pub use self::memory::{GuestMemory, SlotData};
 pub use self::processes::SETXID;
-pub use self::programs::{SetIds, AT_EXECVE_CHECK};
+pub use self::programs::{may_execute, AT_EXECVE_CHECK};
 use self::sys::{Failure, Outcome};
 pub use self::table::HOST_CALLS;
 

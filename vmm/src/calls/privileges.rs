@@ -1,5 +1,5 @@
-//! What prctl(2) says and sets of a thread's privileges, beside its ids and capabilities, of its
-//! parent and children, and of its name.
+//! What prctl(2) says and sets of a thread's privileges, beside its ids and capabilities, and of its
+//! parent and children.
 
 use std::ffi::c_int;
 
@@ -8,6 +8,7 @@ use pinion_abi::Errno;
 use super::identity::change;
 use super::sys::{self, Outcome};
 use super::Call;
+use crate::machine::title;
 
 /// linux/capability.h has 41; the host's kernel refuses what it does not have.
 const CAPABILITIES: u64 = 64;
@@ -19,8 +20,7 @@ fn prctl(option: c_int, args: [u64; 2]) -> Result<i64, Errno> {
     unsafe { sys::call(libc::SYS_prctl, [option as u64, args[0], args[1], 0, 0, 0]) }
 }
 
-/// prctl(2), for the options that are the host's. Those that would write an integer return it here; the
-/// 16 bytes of a name are two arguments.
+/// prctl(2), for the options that are the host's. Those that would write an integer return it here.
 pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
     match call.args.int(0) {
         option @ (libc::PR_GET_PDEATHSIG | libc::PR_GET_CHILD_SUBREAPER) => {
@@ -29,14 +29,6 @@ pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
             // SAFETY: both options write one integer.
             unsafe { sys::call(libc::SYS_prctl, [option as u64, to, 0, 0, 0, 0]) }?;
             Ok(value.into())
-        }
-        libc::PR_SET_NAME => {
-            let words = [call.args.number(1), call.args.number(2)];
-            let mut name = [0; 17];
-            for (bytes, word) in name.chunks_exact_mut(8).zip(words) {
-                bytes.copy_from_slice(&word.to_le_bytes());
-            }
-            Ok(prctl(libc::PR_SET_NAME, [name.as_ptr() as u64, 0])?)
         }
         libc::PR_CAPBSET_DROP
         | libc::PR_SET_SECUREBITS
@@ -49,6 +41,15 @@ pub(super) fn set_or_tell(call: &mut Call) -> Outcome {
         | libc::PR_GET_KEEPCAPS
         | libc::PR_GET_NO_NEW_PRIVS
         | libc::PR_SET_CHILD_SUBREAPER => call.make(),
+        // The name itself, as two numbers.
+        libc::PR_SET_NAME => {
+            let words = [1, 2].map(|argument| call.args.number(argument).to_ne_bytes());
+            let name = words.as_flattened();
+            let end = name.iter().position(|byte| *byte == 0);
+            title::set_name(&name[..end.unwrap_or(name.len())])
+                .map(|()| 0)
+                .map_err(|errno| Errno(errno.0).into())
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

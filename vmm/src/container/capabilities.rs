@@ -112,31 +112,12 @@ impl Capabilities {
 
     /// The other four, of the calling thread.
     pub fn apply(&self) -> Result<(), CapabilityError> {
-        #[repr(C)]
-        struct Header {
-            version: u32,
-            pid: i32,
-        }
-        #[repr(C)]
-        struct Data {
-            effective: u32,
-            permitted: u32,
-            inheritable: u32,
-        }
-        const VERSION_3: u32 = 0x2008_0522;
-        let header = Header {
-            version: VERSION_3,
-            pid: 0,
+        let sets = Sets {
+            effective: self.effective,
+            permitted: self.permitted,
+            inheritable: self.inheritable,
         };
-        let half = |shift: u32| Data {
-            effective: (self.effective >> shift) as u32,
-            permitted: (self.permitted >> shift) as u32,
-            inheritable: (self.inheritable >> shift) as u32,
-        };
-        let data = [half(0), half(32)];
-        // SAFETY: capset(2) of version 3 reads one header and two of the data structs.
-        check(unsafe { libc::syscall(libc::SYS_capset, &header, data.as_ptr()) })
-            .map_err(CapabilityError::Sets)?;
+        sets.set().map_err(CapabilityError::Sets)?;
 
         prctl(
             libc::PR_CAP_AMBIENT,
@@ -156,6 +137,75 @@ impl Capabilities {
             .map_err(CapabilityError::Ambient)?;
         }
         Ok(())
+    }
+}
+
+/// All that there are in <linux/capability.h>.
+pub const ALL: u64 = (1 << NAMES.len()) - 1;
+
+/// What capset(2) sets of a thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sets {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+}
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+impl Header {
+    /// Of the calling thread, by _LINUX_CAPABILITY_VERSION_3: with two sets of 32 bits each.
+    const OWN: Header = Header {
+        version: 0x2008_0522,
+        pid: 0,
+    };
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Data {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+impl Sets {
+    /// The calling thread's.
+    pub fn current() -> Result<Sets, Errno> {
+        let mut data = [Data::default(), Data::default()];
+        // SAFETY: capget(2) of version 3 reads one header and writes two of the data structs.
+        check(unsafe { libc::syscall(libc::SYS_capget, &Header::OWN, data.as_mut_ptr()) })?;
+        let [low, high] = data;
+        let both = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        Ok(Sets {
+            effective: both(low.effective, high.effective),
+            permitted: both(low.permitted, high.permitted),
+            inheritable: both(low.inheritable, high.inheritable),
+        })
+    }
+
+    /// Makes them the calling thread's.
+    pub fn set(self) -> Result<(), Errno> {
+        let half = |shift: u32| Data {
+            effective: (self.effective >> shift) as u32,
+            permitted: (self.permitted >> shift) as u32,
+            inheritable: (self.inheritable >> shift) as u32,
+        };
+        let data = [half(0), half(32)];
+        // SAFETY: capset(2) of version 3 reads one header and two of the data structs.
+        check(unsafe { libc::syscall(libc::SYS_capset, &Header::OWN, data.as_ptr()) })?;
+        Ok(())
+    }
+
+    pub fn all_in_effect(self) -> Sets {
+        Sets {
+            effective: self.permitted,
+            ..self
+        }
     }
 }
 

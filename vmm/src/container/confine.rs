@@ -56,6 +56,8 @@ pub fn become_program(
         inherited: Inherited::default(),
         filters: filters(process)?,
         verbose: setting.verbose,
+        secure: false,
+        hidden: false,
     };
     Ok(guest::load(machine, procfs, program)?)
 }

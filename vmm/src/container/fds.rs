@@ -3,7 +3,7 @@
 //! A descriptor N of the guest is the monitor's descriptor N, so the monitor's own ones live above
 //! a floor that the guest never reaches or names. RLIMIT_NOFILE of the guest is answered, not set.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::errno::{check, check_fd, Errno};
@@ -65,6 +65,14 @@ pub fn make_private(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 /// The same for descriptors of a machine ([`crate::kvm::Keep`]).
 pub fn keep_private(fd: OwnedFd) -> std::io::Result<OwnedFd> {
     make_private(fd).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+}
+
+/// Another's word for a descriptor: whether it is open.
+pub fn borrow(fd: RawFd) -> Result<BorrowedFd<'static>, Errno> {
+    // SAFETY: F_GETFD takes nothing.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: it is open, and callers use it before anything is closed.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// A second private descriptor of the same file.

@@ -37,6 +37,10 @@ pub struct Program {
     /// What its calls are judged by.
     pub filters: Filters,
     pub verbose: bool,
+    /// The program's file gave it rights.
+    pub secure: bool,
+    /// Who executes it has not its rights, or may not read it.
+    pub hidden: bool,
 }
 
 /// Puts a program into a machine. The process's descriptors below the private ones become its own.
@@ -68,6 +72,8 @@ pub fn load(machine: Machine, procfs: &Procfs, program: Program) -> Result<Loade
         rlimits,
         inherited: program.inherited,
         verbose: program.verbose,
+        secure: program.secure,
+        hidden: program.hidden,
     };
     Ok(machine.load(guest, service)?)
 }

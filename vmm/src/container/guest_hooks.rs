@@ -131,6 +131,8 @@ fn find(hook: &GuestHook, surroundings: &Surroundings) -> Result<Program, Failur
         inherited: Inherited::default(),
         filters: surroundings.filters.clone(),
         verbose: false,
+        secure: false,
+        hidden: false,
     })
 }
 

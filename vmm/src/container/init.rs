@@ -28,6 +28,7 @@ use super::settings;
 use super::signals;
 use super::ties::Ties;
 use crate::errno::check;
+use crate::exec::key;
 use crate::exit::ExitStatus;
 use crate::machine::{Factory, Loaded};
 use crate::plan::LaunchPlan;
@@ -77,7 +78,6 @@ fn init(
         machine_limits,
     )?;
     let machine = factory.make()?;
-    let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
     let read_only = furnish(plan, rootfs.root(), &sources, namespaces)?;
@@ -87,7 +87,12 @@ fn init(
     cover(plan, rootfs.root())?;
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
     let sysctls = settings::open_procfs(plan).map_err(SetupError::from)?;
-    let root = rootfs.enter().map_err(SetupError::from)?;
+    let key = key_file_system(plan, &factory)?;
+    let (root, has_key) = rootfs.enter(key.as_ref()).map_err(SetupError::from)?;
+    if let Some(key) = key.filter(|_| has_key) {
+        factory.set_key(key::open(&key).map_err(step("open the key"))?);
+    }
+    let factory = (!plan.start_container_hooks.is_empty()).then_some(factory);
     if let Some(terminal) = ties.open_terminal(&root, &procfs, &plan.process)? {
         terminal
             .mount_on_console(&root)
@@ -171,6 +176,16 @@ fn furnish(
     devices::link_all(root, &plan.dev_links).map_err(SetupError::from)?;
     program::make_directory(root, &plan.process.cwd)?;
     Ok(read_only)
+}
+
+/// Where programs of the container may gain rights, the file system of the key to that.
+fn key_file_system(plan: &LaunchPlan, factory: &Factory) -> Result<Option<Tree>, InitError> {
+    if plan.process.no_new_privileges {
+        return Ok(None);
+    }
+    let filters = confine::filters(&plan.process)?.to_words(0);
+    let tree = key::file_system(factory, filters, plan.machine.verbose);
+    Ok(tree.map_err(step("make the key"))?)
 }
 
 /// Masks and read-only paths. No hook runs any more; the host's /dev/null is still in sight.

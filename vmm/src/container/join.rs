@@ -4,6 +4,8 @@
 //! The container is hostile by now, so what is the host's is opened before, and nobody in it can look
 //! into the new process at any time (CVE-2016-9962, CVE-2019-5736).
 
+use std::os::fd::OwnedFd;
+
 use super::cgroup::Groups;
 use super::clone::clone_into;
 use super::confine::{self, Setting};
@@ -43,6 +45,10 @@ pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
         scheduling::set_affinity(cpus)?;
     }
     let mut target = Target::open(plan.init)?;
+    let key = match plan.process.no_new_privileges {
+        true => None,
+        false => target.key(),
+    };
     let groups = Groups::open(&plan.cgroups)?;
     let (ours, theirs) = launcher::socket_pair()?;
 
@@ -55,7 +61,7 @@ pub fn make_process(control: &mut Control) -> Result<Made, LaunchError> {
     if pid == 0 {
         drop((ours, caller));
         let ties = Ties::new(control, theirs, socket.zip(terminal));
-        run(&plan, limits, target, ties, host, groups)
+        run(&plan, limits, target, ties, (host, key), groups)
     }
     drop((theirs, socket));
     let left = (!unified).then_some(groups);
@@ -69,7 +75,7 @@ fn run(
     limits: Limits,
     target: Target,
     mut ties: Ties,
-    host: HostFiles,
+    host: (HostFiles, Option<OwnedFd>),
     groups: Groups,
 ) -> ! {
     let affinity = plan.process.exec_cpu_affinity.as_ref();
@@ -89,20 +95,24 @@ fn join(
     limits: Limits,
     mut target: Target,
     ties: &mut Ties,
-    host: HostFiles,
+    (host, key): (HostFiles, Option<OwnedFd>),
 ) -> Result<ExitStatus, InitError> {
     // SAFETY: setsid(2) touches no memory.
     check(unsafe { libc::setsid() }).map_err(step("setsid"))?;
     // While the host's files are in sight: none of the container's is used before the program's.
-    let machine = Factory::new(
+    let factory = Factory::new(
         host.kvm,
         fds::keep_private,
         host.kernel,
         host.monitor,
         host.missing,
         plan.machine.limits(),
-    )?
-    .make()?;
+    )?;
+    if let Some(key) = key {
+        factory.set_key(key);
+    }
+    let machine = factory.make()?;
+    drop(factory);
     let procfs = Procfs::of_processes().map_err(step("mount a private procfs"))?;
     target.join_rest().map_err(SetupError::from)?;
     if target.joined_user() {

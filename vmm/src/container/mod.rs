@@ -5,7 +5,7 @@
 //! further processes, each with a microVM of its own.
 
 mod apparmor;
-mod capabilities;
+pub mod capabilities;
 mod cgroup;
 mod cgroup_view;
 mod child;
@@ -28,7 +28,7 @@ pub mod launcher;
 mod line;
 mod loopback;
 mod masks;
-mod mount_api;
+pub mod mount_api;
 mod mounts;
 mod namespaces;
 pub mod procfs;

@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::fds;
@@ -25,6 +25,32 @@ impl From<OwnedFd> for Procfs {
 }
 
 impl Procfs {
+    /// Of a descriptor that need not be one.
+    pub fn checked(root: OwnedFd) -> Result<Procfs, Errno> {
+        if is_procfs(&root)? && rooted::stat(&root)?.st_ino == ROOT {
+            Ok(Procfs(root))
+        } else {
+            Err(Errno(libc::EPERM))
+        }
+    }
+
+    /// What mountinfo of this process says of a mount (proc_pid_mountinfo(5)): its own options. `None` if
+    /// the mount is none of this mount namespace, or not within this process's root.
+    pub fn mount_options(&self, mount: u64) -> Result<Option<String>, Errno> {
+        let here = self.0.as_fd();
+        let file = openat2(here, c"self/mountinfo", libc::O_RDONLY, RESOLVE_NO_XDEV)?;
+        let mut text = Vec::new();
+        File::from(file)
+            .read_to_end(&mut text)
+            .map_err(Errno::from)?;
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines().map(|line| line.split(' '));
+        let found = lines.find_map(|mut fields| {
+            (fields.next()?.parse() == Ok(mount)).then(|| fields.nth(4).map(str::to_owned))
+        });
+        Ok(found.flatten())
+    }
+
     /// With processes only (`subset=pid`).
     pub fn of_processes() -> Result<Procfs, Errno> {
         Procfs::open("subset=pid")

@@ -63,8 +63,8 @@ impl<'a> Rootfs<'a> {
     }
 
     /// Makes the rootfs `/` of this mount namespace and of this process, and the old root
-    /// unreachable.
-    pub fn enter(&self) -> Result<Root, RootfsError> {
+    /// unreachable. `beneath`: a file system that it is to cover. Says whether it does.
+    pub fn enter(&self, beneath: Option<&Tree>) -> Result<(Root, bool), RootfsError> {
         let failed = |step| {
             move |errno| RootfsError {
                 path: self.plan.path.clone(),
@@ -72,19 +72,23 @@ impl<'a> Rootfs<'a> {
                 errno,
             }
         };
+        let mut covers = false;
         if self.plan.no_pivot {
             self.move_root().map_err(failed("move root"))?;
         } else {
             self.pivot().map_err(failed("pivot_root"))?;
+            if let Some(tree) = beneath {
+                self.put_beneath(tree).map_err(failed("pivot_root"))?;
+                covers = true;
+            }
         }
         // Private and slave are what everything is by now; saying it again would undo what single
         // mounts asked for.
         if self.plan.propagation & (libc::MS_SHARED | libc::MS_UNBINDABLE) != 0 {
             mount(None, c"/", self.plan.propagation).map_err(failed("set propagation"))?;
         }
-        Root::open(Path::new("/"))
-            .and_then(Root::into_private)
-            .map_err(failed("open"))
+        let root = Root::open(Path::new("/")).and_then(Root::into_private);
+        Ok((root.map_err(failed("open"))?, covers))
     }
 
     /// The last step, when nothing is to be made in the rootfs any more.
@@ -115,6 +119,21 @@ impl<'a> Rootfs<'a> {
         check(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
         // SAFETY: the path is a C string.
         check(unsafe { libc::chdir(c"/".as_ptr()) })?;
+        Ok(())
+    }
+
+    /// The same again, with the file system as the new root and the rootfs as the old one, which lies
+    /// on it from then on and stays this process's root. No path leads from there to what it covers
+    /// (pivot_root(2); path_resolution(7), "..").
+    fn put_beneath(&self, tree: &Tree) -> Result<(), Errno> {
+        let root = open_directory("/")?;
+        tree.attach(&root)?;
+        change_directory(tree)?;
+        // SAFETY: both paths are C strings.
+        check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) })?;
+        change_directory(&root)?;
+        // SAFETY: the path is a C string.
+        check(unsafe { libc::chroot(c".".as_ptr()) })?;
         Ok(())
     }
 

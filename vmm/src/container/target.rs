@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use super::fds;
 use super::namespaces::NamespaceError;
 use crate::errno::{check, check_fd, Errno};
+use crate::exec::key;
 use crate::plan::{InitProcess, NamespaceKind};
 
 const KINDS: [(NamespaceKind, &str); 8] = [
@@ -67,6 +68,11 @@ impl Target {
             others,
             joined: 0,
         })
+    }
+
+    /// Its container's key, if it has one.
+    pub fn key(&self) -> Option<OwnedFd> {
+        key::held_by(self.pid, &self.pidfd)
     }
 
     /// The pid namespace, for the children of this process. The user namespace that owns it, too, if it

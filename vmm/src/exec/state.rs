@@ -6,7 +6,6 @@ use std::os::fd::RawFd;
 use pinion_abi::boot;
 use serde::{Deserialize, Serialize};
 
-use super::set_ids::Ids;
 use crate::machine::Known;
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -19,6 +18,7 @@ pub struct State {
     pub proc: RawFd,
     /// Where guests count what they did not get.
     pub missing: Option<RawFd>,
+    pub key: Option<RawFd>,
     pub program: RawFd,
     pub program_bytes: u64,
     pub private_floor: RawFd,
@@ -32,8 +32,14 @@ pub struct State {
     pub inherited: Inherited,
     /// The words of [`pinion_abi::seccomp::Filters`].
     pub filters: Vec<u64>,
-    /// What set-ID bits make of the process.
-    pub ids: Ids,
+    /// Whether the program's file gives the process rights.
+    pub gains: bool,
+    /// Whether the process may read it.
+    pub readable: bool,
+    /// The capabilities that it is permitted.
+    pub permitted: u64,
+    /// prctl(2), PR_GET_PDEATHSIG: a key's execution clears it.
+    pub death_signal: i32,
     pub argc: usize,
 }
 

@@ -22,7 +22,7 @@ mod thread;
 mod ticker;
 mod timeline;
 mod timers;
-mod title;
+pub mod title;
 mod vcpus;
 mod vdso;
 mod vfork;
@@ -71,7 +71,7 @@ pub enum MachineError {
     Pids,
     #[error("handle the monitor's own signal: {0}")]
     Kick(io::Error),
-    #[error("show the program's name: {0}")]
+    #[error("take the program's title: {0}")]
     Title(crate::errno::Errno),
 }
 
@@ -94,6 +94,8 @@ pub struct Factory {
     monitor: OwnedFd,
     /// Where guests count what they did not get: the container's, or nowhere.
     missing: Option<OwnedFd>,
+    /// [`crate::exec::key`], where the container's programs may gain rights.
+    key: OnceLock<OwnedFd>,
     limits: Limits,
     /// The host's numbers of the CPUs that vCPUs stand for.
     cpus: Vec<u32>,
@@ -127,6 +129,10 @@ pub struct Guest {
     pub rlimits: [[u64; 2]; 16],
     pub inherited: Inherited,
     pub verbose: bool,
+    /// The program's file gave it rights (getauxval(3), AT_SECURE).
+    pub secure: bool,
+    /// Others of the same user may not look into it: they have not its rights, or may not read its file.
+    pub hidden: bool,
 }
 
 impl Factory {
@@ -144,6 +150,7 @@ impl Factory {
             kernel,
             monitor,
             missing,
+            key: OnceLock::new(),
             limits,
             cpus: start::cpus(limits.vcpus),
             processor: OnceLock::new(),
@@ -168,6 +175,7 @@ impl Factory {
             kernel,
             monitor,
             missing,
+            key: OnceLock::new(),
             limits,
             cpus: start::cpus(limits.vcpus),
             processor: processor.map_or_else(OnceLock::new, OnceLock::from),
@@ -190,6 +198,15 @@ impl Factory {
 
     pub fn missing(&self) -> Option<BorrowedFd<'_>> {
         self.missing.as_ref().map(OwnedFd::as_fd)
+    }
+
+    pub fn key(&self) -> Option<BorrowedFd<'_>> {
+        self.key.get().map(OwnedFd::as_fd)
+    }
+
+    /// Only the first one counts.
+    pub fn set_key(&self, key: OwnedFd) {
+        let _ = self.key.set(key);
     }
 
     pub fn limits(&self) -> Limits {
@@ -258,8 +275,14 @@ impl Machine {
         self.timeline.mark("service");
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
-        title::set(&guest.path, &guest.arguments, service.proc_root())
-            .map_err(MachineError::Title)?;
+        let (path, arguments) = (&guest.path, &guest.arguments);
+        title::take(
+            path,
+            arguments,
+            &guest.environment,
+            service.proc_root().as_fd(),
+        )
+        .map_err(MachineError::Title)?;
         self.timeline.mark("title");
         // With its first run a VM gets a task in the host's kernel, which counts as a thread of this process:
         // not before the process has joined a user namespace (setns(2)), but before `start`.
@@ -352,6 +375,10 @@ fn host_memory() -> u64 {
 
 fn process_info(guest: &Guest) -> ProcessInfo {
     let mut random = [0; 32];
+    // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
+    // SAFETY: these calls take nothing.
+    let set_id = unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() };
+    let secure = guest.secure || set_id;
     // SAFETY: these calls take no pointers but the buffer, whose length is given. getrandom(2) of
     // so few bytes is never cut short once the host is up.
     unsafe {
@@ -363,17 +390,14 @@ fn process_info(guest: &Guest) -> ProcessInfo {
             euid: libc::geteuid(),
             gid: libc::getgid(),
             egid: libc::getegid(),
-            // Who runs it is not who it runs as (getauxval(3), AT_SECURE).
-            secure: u32::from(
-                libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid(),
-            ),
+            secure: u32::from(secure),
+            dumpable: u32::from(!set_id && !guest.hidden),
             executable_bytes: guest.executable_bytes,
             random,
             hwcap: libc::getauxval(libc::AT_HWCAP),
             hwcap2: libc::getauxval(libc::AT_HWCAP2),
             rlimits: guest.rlimits,
             inherited: guest.inherited,
-            ..ProcessInfo::default()
         }
     }
 }

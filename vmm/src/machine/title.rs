@@ -1,17 +1,17 @@
-//! What ps(1) shows of this process, on the host and in the container: the program's name and its arguments,
-//! not the monitor's.
+//! The process's title: what /proc/PID/comm, cmdline and environ tell of it, here and on the host, is the
+//! program's and not the monitor's (proc(5)).
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::errno::{check, check_fd, Errno};
 
-/// `struct prctl_mm_map` (linux/prctl.h).
-#[derive(Debug)]
+/// `struct prctl_mm_map` of <linux/prctl.h>.
 #[repr(C)]
-struct Map {
+#[derive(Default)]
+struct MemoryMap {
     start_code: u64,
     end_code: u64,
     start_data: u64,
@@ -23,84 +23,91 @@ struct Map {
     arg_end: u64,
     env_start: u64,
     env_end: u64,
-    /// No change.
     auxv: u64,
     auxv_size: u32,
-    /// -1: no change.
     exe_fd: u32,
 }
 
-/// Names this process, whose only thread calls, as execve(2) would.
-///
-/// `procfs`: a procfs' root directory. A kernel without CONFIG_CHECKPOINT_RESTORE shows the monitor's arguments.
-pub fn set(path: &CStr, arguments: &[CString], procfs: impl AsFd) -> Result<(), Errno> {
-    let name = path.to_bytes_with_nul().rsplit(|byte| *byte == b'/').next();
-    // SAFETY: the name ends with the path's NUL.
-    check(unsafe { libc::prctl(libc::PR_SET_NAME, name.unwrap_or(b"\0").as_ptr()) })?;
-    match set_arguments(arguments, procfs) {
-        Err(Errno(libc::EINVAL)) => Ok(()),
-        result => result,
+/// `path` is what execve(2) was given, `proc` the root of a procfs.
+pub fn take(
+    path: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+    proc: BorrowedFd,
+) -> Result<(), Errno> {
+    let name = path.to_bytes().rsplit(|byte| *byte == b'/').next();
+    set_name(name.unwrap_or_default())?;
+    let mut text = Vec::new();
+    for string in arguments {
+        text.extend(string.as_bytes_with_nul());
     }
-}
-
-fn set_arguments(arguments: &[CString], procfs: impl AsFd) -> Result<(), Errno> {
-    let text: Vec<u8> = arguments
-        .iter()
-        .flat_map(|argument| argument.as_bytes_with_nul())
-        .copied()
-        .collect();
-    let map = map(&read_stat(procfs)?, text.leak()).ok_or(Errno(libc::EIO))?;
-    let bytes = size_of::<Map>();
-    // SAFETY: the kernel reads `bytes` bytes of `map`; the new arguments are never freed, and all that the
-    // process itself depends on (its break) is as it was.
-    check(unsafe {
+    let arguments = text.len() as u64;
+    for string in environment {
+        text.extend(string.as_bytes_with_nul());
+    }
+    // The host reads it for as long as this process lives.
+    let text: &'static [u8] = text.leak();
+    let start = text.as_ptr() as u64;
+    let stat = own_stat(proc)?;
+    // Numbered as in proc(5).
+    let field = |number: usize| stat.get(number - 3).copied().unwrap_or_default();
+    // SAFETY: sbrk(3) of nothing tells where the heap ends.
+    let brk = unsafe { libc::sbrk(0) } as u64;
+    let map = MemoryMap {
+        start_code: field(26),
+        end_code: field(27),
+        start_stack: field(28),
+        start_data: field(45),
+        end_data: field(46),
+        start_brk: field(47),
+        brk,
+        arg_start: start,
+        arg_end: start + arguments,
+        env_start: start + arguments,
+        env_end: start + text.len() as u64,
+        exe_fd: u32::MAX,
+        ..MemoryMap::default()
+    };
+    // SAFETY: the kernel reads one struct of that size. All addresses but those of the strings, which it
+    // reads only, are what they were.
+    let result = check(unsafe {
         libc::prctl(
             libc::PR_SET_MM,
             libc::PR_SET_MM_MAP,
             &raw const map,
-            bytes,
+            size_of::<MemoryMap>(),
             0,
         )
-    })?;
+    });
+    match result {
+        // A host without CONFIG_CHECKPOINT_RESTORE shows the monitor's arguments.
+        Ok(_) | Err(Errno(libc::EINVAL | libc::EPERM)) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The first 15 bytes of it, as comm of the calling thread.
+pub fn set_name(name: &[u8]) -> Result<(), Errno> {
+    let mut comm = [0_u8; 16];
+    let bytes = name.len().min(comm.len() - 1);
+    comm[..bytes].copy_from_slice(&name[..bytes]);
+    // SAFETY: the kernel reads a string of at most 16 bytes, with the zero.
+    check(unsafe { libc::prctl(libc::PR_SET_NAME, comm.as_ptr(), 0, 0, 0) })?;
     Ok(())
 }
 
-fn read_stat(procfs: impl AsFd) -> Result<String, Errno> {
+/// The numbers of this process's stat, from field 4 on at 1; those that are none are 0.
+fn own_stat(proc: BorrowedFd) -> Result<Vec<u64>, Errno> {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC;
-    let directory = procfs.as_fd().as_raw_fd();
-    // SAFETY: the name is a C string.
-    let file = check_fd(unsafe { libc::openat(directory, c"self/stat".as_ptr(), flags) })?;
-    let mut bytes = Vec::new();
-    File::from(file).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The process's map as proc_pid_stat(5) has it, but for the arguments.
-fn map(stat: &str, arguments: &[u8]) -> Option<Map> {
-    // The name, which is the second field, can contain anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<u64> = rest
-        .split_ascii_whitespace()
-        .map(|field| field.parse().unwrap_or(0))
-        .collect();
-    let field = |number: usize| fields.get(number - 3).copied();
-    // SAFETY: an impossible break changes nothing.
-    let brk = unsafe { libc::syscall(libc::SYS_brk, 0) } as u64;
-    let arg_start = arguments.as_ptr() as u64;
-    Some(Map {
-        start_code: field(26)?,
-        end_code: field(27)?,
-        start_data: field(45)?,
-        end_data: field(46)?,
-        start_brk: field(47)?,
-        brk,
-        start_stack: field(28)?,
-        arg_start,
-        arg_end: arg_start + arguments.len() as u64,
-        env_start: field(50)?,
-        env_end: field(51)?,
-        auxv: 0,
-        auxv_size: 0,
-        exe_fd: u32::MAX,
-    })
+    // SAFETY: the path is a C string.
+    let file = check_fd(unsafe { libc::openat(proc.as_raw_fd(), c"self/stat".as_ptr(), flags) })?;
+    let mut text = Vec::new();
+    File::from(file)
+        .read_to_end(&mut text)
+        .map_err(Errno::from)?;
+    // The name, field 2, may have any bytes.
+    let end = text.iter().rposition(|byte| *byte == b')').unwrap_or(0);
+    let fields = String::from_utf8_lossy(text.get(end + 2..).unwrap_or_default()).into_owned();
+    let numbers = fields.split_ascii_whitespace();
+    Ok(numbers.map(|field| field.parse().unwrap_or(0)).collect())
 }

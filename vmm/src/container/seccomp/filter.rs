@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(verdict(libc::SYS_ioctl, 9, 0x1260), refuse(libc::ENOTTY));
         assert_eq!(verdict(libc::SYS_prctl, libc::PR_SET_NAME as u64, 0), ALLOW);
         assert_eq!(
-            verdict(libc::SYS_prctl, libc::PR_SET_SECCOMP as u64, 0),
+            verdict(libc::SYS_prctl, libc::PR_SET_TSC as u64, 0),
             refuse(libc::EINVAL)
         );
     }

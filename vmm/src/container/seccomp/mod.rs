@@ -172,7 +172,7 @@ const CHECKED: &[(c_long, u32, Condition, &str)] = &[
         libc::SYS_prctl,
         0,
         Condition::OneOf(PRCTL),
-        "capabilities, names and arguments as ps(1) shows them, the death signal",
+        "capabilities, names, the death signal",
     ),
 ];
 
@@ -197,9 +197,9 @@ const PRCTL: &[u32] = &[
     libc::PR_SET_DUMPABLE as u32,
     libc::PR_GET_KEEPCAPS as u32,
     libc::PR_SET_KEEPCAPS as u32,
+    libc::PR_SET_MM as u32,
     libc::PR_SET_NAME as u32,
     libc::PR_GET_NAME as u32,
-    libc::PR_SET_MM as u32,
     libc::PR_CAPBSET_READ as u32,
     libc::PR_CAPBSET_DROP as u32,
     libc::PR_GET_SECUREBITS as u32,
