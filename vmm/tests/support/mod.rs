@@ -71,6 +71,7 @@ impl Bundle {
             ],
             "uidMappings": [],
             "gidMappings": [],
+            "timeOffsets": [],
             "cgroup": null,
             "rootfs": {
                 "path": self.rootfs(),

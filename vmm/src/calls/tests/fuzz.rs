@@ -333,15 +333,21 @@ pub(crate) fn limit() {
             libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()),
             0
         );
-        for signal in [
-            libc::SIGPIPE,
-            libc::SIGXFSZ,
-            libc::SIGTTOU,
-            libc::SIGTTIN,
-            libc::SIGIO,
-            libc::SIGHUP,
-        ] {
-            libc::signal(signal, libc::SIG_IGN);
+        // A guest may ask for any signal about a descriptor (F_SETSIG): that is its own end, no finding.
+        let faults = [
+            libc::SIGILL,
+            libc::SIGTRAP,
+            libc::SIGABRT,
+            libc::SIGBUS,
+            libc::SIGFPE,
+            libc::SIGSEGV,
+            libc::SIGSYS,
+        ];
+        let kept = [libc::SIGALRM, libc::SIGCHLD];
+        for signal in 1..=64 {
+            if !faults.contains(&signal) && !kept.contains(&signal) {
+                libc::signal(signal, libc::SIG_IGN);
+            }
         }
         let (process, thread) = (libc::getpid(), libc::syscall(libc::SYS_gettid));
         std::thread::spawn(move || loop {
