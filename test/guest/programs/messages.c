@@ -292,8 +292,9 @@ static void blocking(void) {
   struct iovec pieces[2] = {{data + BYTES / 3, 77}, {data + BYTES / 3 + 77, BYTES / 3 - 77}};
   SHOW(sendmsg(pair[0], &(struct msghdr){.msg_iov = pieces, .msg_iovlen = 2}, 0));
   SHOW(write(pair[0], data + 2 * (BYTES / 3), BYTES / 3));
-  SHOW(shutdown(pair[0], SHUT_WR));
+  int ended = shutdown(pair[0], SHUT_WR);
   SHOW(pthread_join(thread, &result));
+  SHOW(ended);
   SHOW((long)result);
 }
 

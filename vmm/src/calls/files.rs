@@ -54,6 +54,14 @@ impl Unfinished {
         self.count.store(writes.len(), Ordering::Release);
     }
 
+    /// Whether a part of the slot's write is done: the rest is for who may block.
+    pub fn holds(&self, slot: usize) -> bool {
+        self.count.load(Ordering::Acquire) != 0 && {
+            let writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+            writes.iter().any(|(of, _)| *of == slot)
+        }
+    }
+
     pub fn take(&self, slot: usize) -> usize {
         if self.count.load(Ordering::Acquire) == 0 {
             return 0;
@@ -148,6 +156,9 @@ fn write_at(call: &Call, offset: u64, flags: u64) -> Outcome {
     }
     if flags & NOWAIT != 0 || service.kind(fd)? != Kind::Other {
         return Ok(transfer(libc::SYS_pwritev2, fd, vector, offset, flags)?);
+    }
+    if service.unfinished.holds(call.slot.identity()) {
+        return Err(Failure::WouldBlock);
     }
     match transfer(libc::SYS_pwritev2, fd, vector, offset, flags | NOWAIT) {
         Ok(done) if (done as usize) < length(vector) && !nonblocking(fd) => {

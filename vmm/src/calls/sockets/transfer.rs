@@ -66,6 +66,9 @@ fn send(call: &Call, mut header: libc::msghdr, flags: i32) -> Outcome {
     if flags & DONTWAIT != 0 {
         return transfer(libc::SYS_sendmsg, fd, &mut header, flags);
     }
+    if unfinished.holds(call.slot.identity()) {
+        return Err(Failure::WouldBlock);
+    }
     match transfer(libc::SYS_sendmsg, fd, &mut header, flags | DONTWAIT) {
         Ok(done) if (done as usize) < length(vector) && !nonblocking(fd) => {
             unfinished.add(call.slot.identity(), done as usize);

@@ -58,6 +58,16 @@ contained! {
         let args = [int(one), data, int(900_000), int(0), Arg::Null, int(0)];
         assert_eq!(guest.ask(libc::SYS_sendto, &args, false).answer, Answer::WouldBlock);
         assert_eq!(receive(other, 0).ok(), 8);
+        // Nor does one send it again when there is room.
+        let mut bytes = vec![0; 1 << 20];
+        let mut left = || {
+            let (at, length) = (bytes.as_mut_ptr().cast(), bytes.len());
+            // SAFETY: the buffer is as long as said.
+            unsafe { libc::recv(other as i32, at, length, libc::MSG_DONTWAIT) }
+        };
+        while left() > 0 {}
+        assert_eq!(guest.ask(libc::SYS_sendto, &args, false).answer, Answer::WouldBlock);
+        assert_eq!(left(), -1);
         let (one, _other) = pair(&guest, libc::SOCK_STREAM | libc::SOCK_NONBLOCK);
         assert_eq!(receive(one, 0).result(), EAGAIN);
         // Who listens.
