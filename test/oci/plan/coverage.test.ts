@@ -83,7 +83,16 @@ const everything: object = {
     },
     execCPUAffinity: { initial: '0', final: '0' },
   },
-  mounts: [{ destination: '/a', source: '/', type: 'bind', options: ['ro'] }],
+  mounts: [
+    {
+      destination: '/a',
+      source: '/',
+      type: 'bind',
+      options: ['ro'],
+      uidMappings: [{ containerID: 0, hostID: 1, size: 1 }],
+      gidMappings: [{ containerID: 0, hostID: 1, size: 1 }],
+    },
+  ],
   hooks: { prestart: hook, startContainer: hook, createContainer: hook, poststop: hook },
   vm: { kernel: { path: '', parameters: ['verbose'] }, hwConfig: { vcpus: 0, memory: 0 } },
   linux: {
