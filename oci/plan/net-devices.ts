@@ -10,8 +10,11 @@ const NAME_BYTES = 15;
 /** dev_valid_name of Linux. */
 function isName(name: string): boolean {
   return (
-    name !== '' && name !== '.' && name !== '..' &&
-    Buffer.byteLength(name) <= NAME_BYTES && !/[/:\s\0]/.test(name)
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    Buffer.byteLength(name) <= NAME_BYTES &&
+    !/[/:\s\0]/.test(name)
   );
 }
 
@@ -28,7 +31,8 @@ export function planNetDevices(config: Config, namespaces: Namespaces): LaunchPl
   for (const { host, container } of devices) {
     const path = `linux.netDevices.${host}`;
     for (const name of [host, container]) {
-      if (!isName(name)) throw propertyError(path, `invalid network device name ${JSON.stringify(name)}`);
+      if (!isName(name))
+        throw propertyError(path, `invalid network device name ${JSON.stringify(name)}`);
     }
     if (names.has(container)) throw propertyError(path, `${container} is the name of two devices`);
     names.add(container);

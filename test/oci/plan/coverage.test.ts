@@ -35,7 +35,13 @@ function* leaves(shape: Shape, path = ''): Generator<string> {
   }
 }
 
-const MAPS = ['linux.resources.rdma', 'linux.resources.unified', 'linux.sysctl', 'annotations'];
+const MAPS = [
+  'linux.netDevices',
+  'linux.resources.rdma',
+  'linux.resources.unified',
+  'linux.sysctl',
+  'annotations',
+];
 
 /** The same value, which notes the path of each property that is read. */
 function watched<T>(value: T, seen: Set<string>, path = ''): T {
@@ -102,7 +108,9 @@ const everything: object = {
       { type: 'ipc' },
       { type: 'user' },
       { type: 'time' },
+      { type: 'network' },
     ],
+    netDevices: { eth0: { name: 'eth1' } },
     timeOffsets: {
       boottime: { secs: 1, nanosecs: 1 },
       monotonic: { secs: 1, nanosecs: 1 },

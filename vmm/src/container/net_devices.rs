@@ -261,6 +261,6 @@ mod tests {
         assert_eq!(addable(&body), expected);
         body.extend([200, 0, 1, 0]);
         assert_eq!(addable(&body), expected);
-        assert_eq!(addable(&[]), []);
+        assert!(addable(&[]).is_empty());
     }
 }
