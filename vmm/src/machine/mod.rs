@@ -14,6 +14,7 @@ mod requests;
 mod search;
 mod server;
 mod signals;
+mod sites;
 mod start;
 mod tables;
 #[cfg(test)]
@@ -51,6 +52,8 @@ pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
+use sites::Sites;
+pub use sites::FILE_BYTES as MISSING_FILE_BYTES;
 use timeline::Timeline;
 
 #[derive(Debug, thiserror::Error)]
@@ -294,6 +297,7 @@ impl Machine {
         })?;
         self.timeline.mark("task");
         let machinery = Machinery {
+            sites: self.factory.missing().and_then(Sites::map),
             vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,
