@@ -81,6 +81,13 @@ const PlanRootfs = record('The root file system.', {
   noPivot: flag('MS_MOVE and chroot instead of pivot_root.'),
 });
 
+const PlanIdMap = record('The ids of an idmapped mount (mount_setattr(2)).', {
+  uidMappings: list(PlanIdMapping, 'From those of the file system to those of the host.'),
+  gidMappings: list(PlanIdMapping, 'The same of groups.'),
+  recursive: flag('For the mounts below it too.'),
+});
+export type PlanIdMap = Static<typeof PlanIdMap>;
+
 const PlanMount = record('A mount, in the order of config.json.', {
   destination: text('Absolute, in the container.'),
   type: text("A file system type; bind; cgroup for a view of the container's groups."),
@@ -89,6 +96,7 @@ const PlanMount = record('A mount, in the order of config.json.', {
   propagation: list(u64('A set of flags.'), 'mount(2) flags of separate calls afterwards.'),
   recursiveSet: u64('mount_setattr(2) attributes to set with AT_RECURSIVE.'),
   recursiveClear: u64('mount_setattr(2) attributes to clear with AT_RECURSIVE.'),
+  idMap: maybe(PlanIdMap),
   copyUp: flag('Fill the new tmpfs with what the image has at the destination.'),
   data: text("The file system's own options, joined by commas."),
 });
@@ -192,6 +200,11 @@ export const PlanMachine = record('The microVM.', {
   verbose: flag("Print the guest's boot line and exit counters to standard error."),
 });
 
+const PlanNetDevice = record("A network interface of the host that becomes the container's.", {
+  host: text('Its name on the host.'),
+  container: text('Its name in the container.'),
+});
+
 const map = (description: string) => Type.Record(Type.String(), Type.String(), { description });
 
 export const LaunchPlan = record('One container to create.', {
@@ -211,6 +224,7 @@ export const LaunchPlan = record('One container to create.', {
   hostname: maybe(text('Host name of the new UTS namespace.')),
   domainname: maybe(text('Domain name of the new UTS namespace.')),
   sysctl: map('Kernel parameters: names with dots, as sysctl(8) writes them.'),
+  netDevices: list(PlanNetDevice, "Interfaces to move into the container's network namespace."),
   process: PlanProcess,
   pauses: list(
     choice(['createRuntime', 'createContainer'], 'A point of a launch.'),

@@ -14,10 +14,9 @@ export interface Call<N extends CommandName> {
 
 /**
  * The base of the commands: an oclif command's shape without its weight, since an engine starts
- * one for every operation. Flags and arguments are in the grammar's table.
+ * one for every operation. Flags, arguments and summaries are in the grammar's table.
  */
 export abstract class EngineCommand<N extends CommandName> {
-  static summary = '';
   static description: string | undefined;
   static examples: string[] = [];
 
@@ -41,7 +40,6 @@ export abstract class EngineCommand<N extends CommandName> {
 
 export interface CommandClass<N extends CommandName> {
   new (call: Call<N>): EngineCommand<N>;
-  readonly summary: string;
   readonly description?: string | undefined;
   readonly examples: string[];
 }

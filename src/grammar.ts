@@ -22,6 +22,7 @@ export interface FlagRule {
 export type FlagTable = Readonly<Record<string, FlagRule>>;
 
 export interface CommandRule {
+  readonly summary: string;
   readonly flags: FlagTable;
   /** Positional arguments by name, the required ones first. */
   readonly args: Readonly<Record<string, { summary: string; required: boolean }>>;
@@ -116,17 +117,28 @@ const RESTORE_FLAGS = {
 } as const satisfies FlagTable;
 
 export const COMMAND_RULES = {
-  checkpoint: { args: ID, flags: CHECKPOINT_FLAGS },
-  create: { args: ID, flags: { ...CREATE_FLAGS, ...HELP } },
+  checkpoint: {
+    summary: 'write the state of a running container to files (not supported)',
+    args: ID,
+    flags: CHECKPOINT_FLAGS,
+  },
+  completion: {
+    summary: 'output the completions of a shell',
+    args: { shell: { summary: 'bash, zsh or fish', required: true } },
+    flags: HELP,
+  },
+  create: { summary: 'create a container', args: ID, flags: { ...CREATE_FLAGS, ...HELP } },
   delete: {
+    summary: 'delete a container and everything it holds',
     args: ID,
     flags: {
       force: { kind: 'boolean', char: 'f', summary: 'kill the container first if it is running' },
       ...HELP,
     },
   },
-  doctor: { args: {}, flags: HELP },
+  doctor: { summary: 'check this machine: what works and what to mend', args: {}, flags: HELP },
   events: {
+    summary: 'tell of a container: statistics, and kills for want of memory',
     args: ID,
     flags: {
       interval: { kind: 'string', value: 'duration', summary: 'between statistics (default: 5s)' },
@@ -139,6 +151,7 @@ export const COMMAND_RULES = {
     },
   },
   exec: {
+    summary: 'run another program in a container',
     args: ID,
     passThrough: {
       name: 'command',
@@ -190,8 +203,9 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
-  features: { args: {}, flags: HELP },
+  features: { summary: 'output what the runtime supports, as JSON', args: {}, flags: HELP },
   kill: {
+    summary: 'send a signal to the init process of a container',
     args: {
       ...ID,
       signal: { summary: 'name or number of the signal (default: SIGTERM)', required: false },
@@ -202,6 +216,7 @@ export const COMMAND_RULES = {
     },
   },
   list: {
+    summary: 'list the containers of a state directory',
     args: {},
     flags: {
       format: { kind: 'string', char: 'f', value: 'table|json', summary: 'output format' },
@@ -209,8 +224,13 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
-  pause: { args: ID, flags: HELP },
+  pause: {
+    summary: 'stop all processes of a container until it is resumed',
+    args: ID,
+    flags: HELP,
+  },
   ps: {
+    summary: 'list the processes of a container',
     args: ID,
     passThrough: { name: 'option', summary: 'options of ps(1)' },
     flags: {
@@ -218,9 +238,14 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
-  restore: { args: ID, flags: { ...CREATE_FLAGS, ...RESTORE_FLAGS } },
-  resume: { args: ID, flags: HELP },
+  restore: {
+    summary: 'create a container from files with its state (not supported)',
+    args: ID,
+    flags: { ...CREATE_FLAGS, ...RESTORE_FLAGS },
+  },
+  resume: { summary: 'let the processes of a paused container go on', args: ID, flags: HELP },
   run: {
+    summary: 'create and start a container',
     args: ID,
     flags: {
       ...CREATE_FLAGS,
@@ -234,6 +259,7 @@ export const COMMAND_RULES = {
     },
   },
   spec: {
+    summary: 'write a config.json to start from',
     args: {},
     flags: {
       bundle: {
@@ -246,9 +272,10 @@ export const COMMAND_RULES = {
       ...HELP,
     },
   },
-  start: { args: ID, flags: HELP },
-  state: { args: ID, flags: HELP },
+  start: { summary: 'start the program of a created container', args: ID, flags: HELP },
+  state: { summary: 'output the state of a container', args: ID, flags: HELP },
   update: {
+    summary: 'change the limits of a container',
     args: ID,
     flags: {
       resources: {

@@ -30,7 +30,9 @@ class PinionHelp extends Help {
 
   override formatRoot(): string {
     const usage = `$ ${this.config.bin} [GLOBAL FLAGS] COMMAND [FLAGS] [ARGUMENTS]`;
-    const flags = this.renderList(globalFlagList(GLOBAL_FLAGS), { indentation: 2, spacer: '\n' });
+    const list = this.renderList(globalFlagList(GLOBAL_FLAGS), { indentation: 2, spacer: '\n' });
+    // The list comes trimmed, and its first flag has no letter.
+    const flags = `    ${list}`;
     return [
       this.config.pjson.description ?? '',
       this.section('VERSION', this.config.version),

@@ -17,6 +17,7 @@ export { processCaller };
 /** Each command is a module of its own, so that an operation loads nothing else. */
 const COMMANDS: { readonly [N in CommandName]: () => Promise<{ default: CommandClass<N> }> } = {
   checkpoint: () => import('./commands/checkpoint.ts'),
+  completion: () => import('./commands/completion.ts'),
   create: () => import('./commands/create.ts'),
   delete: () => import('./commands/delete.ts'),
   doctor: () => import('./commands/doctor.ts'),

@@ -7,6 +7,7 @@ import { planHooks } from './hooks.ts';
 import { planMachine } from './machine.ts';
 import { planMounts, planPaths, planRootfs } from './mounts.ts';
 import { planIdMappings, planNames, planNamespaces, planTimeOffsets } from './namespaces.ts';
+import { planNetDevices } from './net-devices.ts';
 import type { PlanOptions } from './options.ts';
 import { planProcess } from './process.ts';
 import { planMemoryPolicy } from './scheduling.ts';
@@ -26,13 +27,14 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
   const { id, bundle, execFifo } = options;
   refuseUnsupported(config);
   const namespaces = planNamespaces(config);
-  const mounts = planMounts(config, bundle);
+  const mappings = planIdMappings(config, namespaces);
+  const mounts = planMounts(config, bundle, mappings);
   const cgroup = planCgroup(config, options);
   return {
     id,
     foreground: options.foreground,
     namespaces,
-    ...planIdMappings(config, namespaces),
+    ...mappings,
     timeOffsets: planTimeOffsets(config, namespaces),
     ...(cgroup === undefined ? {} : { cgroup }),
     rootfs: planRootfs(config, bundle, options.noPivot),
@@ -42,6 +44,7 @@ export function computePlan(config: Config, options: PlanOptions): LaunchPlan {
     readonlyPaths: planPaths(config.linux?.readonlyPaths, 'linux.readonlyPaths'),
     ...planNames(config, namespaces),
     sysctl: planSysctl(config, namespaces),
+    netDevices: planNetDevices(config, namespaces),
     process: { ...planProcess(config.process, options.warn), ...planForAll(config) },
     ...planHooks(config, id, bundle),
     ...(execFifo === undefined ? {} : { execFifo }),

@@ -10,7 +10,9 @@ type Effect =
   /** Sets or clears an attribute of the mount and all mounts below it. */
   | { setAll: number }
   | { clearAll: number }
-  | { copyUp: true };
+  | { copyUp: true }
+  /** Gives the mount, and perhaps those below it, other ids. */
+  | { idMap: 'one' | 'all' };
 
 export const MOUNT_OPTIONS: Readonly<Record<string, Effect>> = {
   async: { clear: MS.SYNCHRONOUS },
@@ -76,10 +78,10 @@ export const MOUNT_OPTIONS: Readonly<Record<string, Effect>> = {
   rsymfollow: { clearAll: ATTR.NOSYMFOLLOW },
 
   tmpcopyup: { copyUp: true },
-};
 
-/** Options that ask for what Pinion does not have yet. */
-const UNSUPPORTED = new Set(['idmap', 'ridmap']);
+  idmap: { idMap: 'one' },
+  ridmap: { idMap: 'all' },
+};
 
 export interface ParsedOptions {
   flags: number;
@@ -89,8 +91,7 @@ export interface ParsedOptions {
   copyUp: boolean;
   /** What no table knows is the file system's own. */
   data: string;
-  /** The first option that is not supported. */
-  unsupported: string | undefined;
+  idMap: 'one' | 'all' | undefined;
 }
 
 /** The access time is one field of mount_setattr(2): it is cleared before a part of it is set. */
@@ -106,7 +107,7 @@ export function parseMountOptions(options: readonly string[]): ParsedOptions {
     recursiveClear: 0,
     copyUp: false,
     data: '',
-    unsupported: options.find((option) => UNSUPPORTED.has(option)),
+    idMap: undefined,
   };
   const data: string[] = [];
   for (const option of options) {
@@ -131,6 +132,8 @@ export function parseMountOptions(options: readonly string[]): ParsedOptions {
     } else if ('clearAll' in effect) {
       parsed.recursiveSet &= ~effect.clearAll;
       parsed.recursiveClear |= withAtimeField(effect.clearAll);
+    } else if ('idMap' in effect) {
+      parsed.idMap = effect.idMap;
     } else {
       parsed.copyUp = true;
     }

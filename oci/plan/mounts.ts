@@ -2,26 +2,52 @@
 
 import { lstatSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { LaunchPlan, PlanMount } from '../launch-plan.ts';
+import type { LaunchPlan, PlanIdMap, PlanMount } from '../launch-plan.ts';
 import type { Config } from '../spec/index.ts';
 import { MS } from './constants.ts';
-import { looking, planError, propertyError, unsupportedError } from './errors.ts';
+import { looking, planError, propertyError } from './errors.ts';
 import { parseMountOptions } from './mount-options.ts';
 
+type Mappings = Pick<LaunchPlan, 'uidMappings' | 'gidMappings'>;
 type SpecMount = NonNullable<Config['mounts']>[number];
 
-function planMount(mount: SpecMount, path: string, bundle: string): PlanMount {
-  if (mount.destination === '') throw propertyError(`${path}.destination`, 'must not be empty');
-  const { unsupported, ...options } = parseMountOptions(mount.options ?? []);
-  if (unsupported !== undefined) {
-    throw unsupportedError(`${path}.options`, `${unsupported} is not supported yet`);
+/**
+ * Which ids an idmapped mount has (config.md#mounts), by runc's rules.
+ * @param own - The mappings of the container's new user namespace: of an `idmap` without any.
+ */
+function planIdMap(
+  { uidMappings = [], gidMappings = [] }: SpecMount,
+  option: 'one' | 'all' | undefined,
+  path: string,
+  own: Mappings,
+): PlanIdMap | undefined {
+  const isMapped = uidMappings.length > 0 || gidMappings.length > 0;
+  if (!isMapped && option === undefined) return undefined;
+  const recursive = option === 'all';
+  const mappings = isMapped ? { uidMappings, gidMappings } : own;
+  if (mappings.uidMappings.length > 0 && mappings.gidMappings.length > 0) {
+    return { ...mappings, recursive };
   }
+  throw propertyError(
+    isMapped ? path : `${path}.options`,
+    isMapped
+      ? 'both uidMappings and gidMappings must be specified'
+      : 'idmap needs uidMappings and gidMappings, or a new user namespace that has them',
+  );
+}
+
+function planMount(mount: SpecMount, path: string, bundle: string, own: Mappings): PlanMount {
+  if (mount.destination === '') throw propertyError(`${path}.destination`, 'must not be empty');
+  const { idMap: option, ...options } = parseMountOptions(mount.options ?? []);
+  const idMap = planIdMap(mount, option, path, own);
   const bind = mount.type === 'bind' || (options.flags & MS.BIND) !== 0;
   if (!bind && (mount.type ?? '') === '') throw propertyError(`${path}.type`, 'missing');
+  if (!bind && idMap) throw propertyError(path, 'only a bind mount can be idmapped');
   const source = mount.source ?? '';
   if (bind && source === '') throw propertyError(`${path}.source`, 'missing');
   return {
     ...options,
+    ...(idMap && { idMap }),
     // A relative destination starts at the root (so did specification 1.0, and runc warns only).
     destination: resolve('/', mount.destination),
     type: bind ? 'bind' : (mount.type ?? ''),
@@ -30,8 +56,8 @@ function planMount(mount: SpecMount, path: string, bundle: string): PlanMount {
   };
 }
 
-export function planMounts(config: Config, bundle: string): PlanMount[] {
-  return (config.mounts ?? []).map((mount, i) => planMount(mount, `mounts[${i}]`, bundle));
+export function planMounts(config: Config, bundle: string, own: Mappings): PlanMount[] {
+  return (config.mounts ?? []).map((mount, i) => planMount(mount, `mounts[${i}]`, bundle, own));
 }
 
 const PROPAGATION: Readonly<Record<string, number>> = {

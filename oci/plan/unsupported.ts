@@ -14,9 +14,6 @@ export const UNSUPPORTED: Readonly<Record<string, string>> = {
   'process.commandLine': OTHER_SYSTEM,
   'process.user.username': OTHER_SYSTEM,
   'process.selinuxLabel': 'SELinux is not supported yet',
-  'mounts[].uidMappings': 'idmapped mounts are not supported yet',
-  'mounts[].gidMappings': 'idmapped mounts are not supported yet',
-  'linux.netDevices': 'network devices are not supported yet',
   'linux.intelRdt': 'Intel RDT is not supported yet',
   'linux.mountLabel': 'SELinux is not supported yet',
   'linux.personality.flags': 'personality flags are not defined yet',
@@ -43,8 +40,6 @@ export function isSupported(path: string): boolean {
 /** What asks for nothing, where that is not plain emptiness. */
 const HARMLESS: Readonly<Record<string, (value: unknown) => boolean>> = {
   'linux.personality.domain': (value) => asksForNothing(value) || value === 'LINUX',
-  // The name alone moves a device: `{"eth0": {}}`.
-  'linux.netDevices': (value) => !isRecord(value) || Object.keys(value).length === 0,
 };
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,6 @@ import { EngineCommand } from '../command.ts';
 import { createOptions } from '../create-options.ts';
 
 export default class Create extends EngineCommand<'create'> {
-  static override summary = 'create a container';
   static override description =
     'Creates a container from the bundle and leaves its program waiting for start. ' +
     'The container has the standard streams of this command.';

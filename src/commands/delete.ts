@@ -2,7 +2,6 @@ import { remove } from '../../oci/lifecycle/remove.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Delete extends EngineCommand<'delete'> {
-  static override summary = 'delete a container and everything it holds';
   static override examples = [
     '<%= config.bin %> delete web',
     '<%= config.bin %> delete --force web',

@@ -5,7 +5,6 @@ import { write } from '../write.ts';
 const MARKS = { good: 'ok  ', note: 'note', bad: 'BAD ' } as const;
 
 export default class Doctor extends EngineCommand<'doctor'> {
-  static override summary = 'check this machine: what works and what to mend';
   static override description =
     'Prints a line for each thing that was looked at. Ends with 1 if containers cannot run.';
   static override examples = ['<%= config.bin %> doctor'];

@@ -8,7 +8,6 @@ import { write } from '../write.ts';
 const INTERVAL = '5s';
 
 export default class Events extends EngineCommand<'events'> {
-  static override summary = 'tell of a container: statistics, and kills for want of memory';
   static override description =
     'Each event is a line of JSON. The command ends with the container, with --stats after one event.';
   static override examples = [

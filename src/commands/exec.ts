@@ -3,7 +3,6 @@ import { type ExecOptions, exec } from '../../oci/lifecycle/exec.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Exec extends EngineCommand<'exec'> {
-  static override summary = 'run another program in a container';
   static override description =
     'The program runs in a microVM of its own, in the namespaces and control groups of the ' +
     'container. It is given by its name and arguments, with everything else as the container’s ' +

@@ -3,7 +3,6 @@ import { EngineCommand } from '../command.ts';
 import { write } from '../write.ts';
 
 export default class ShowFeatures extends EngineCommand<'features'> {
-  static override summary = 'output what the runtime supports, as JSON';
   static override examples = ['<%= config.bin %> features'];
 
   async run(): Promise<number> {

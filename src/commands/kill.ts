@@ -2,7 +2,6 @@ import { kill } from '../../oci/lifecycle/kill.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Kill extends EngineCommand<'kill'> {
-  static override summary = 'send a signal to the init process of a container';
   static override examples = ['<%= config.bin %> kill web KILL', '<%= config.bin %> kill web 15'];
 
   async run(): Promise<number> {

@@ -5,7 +5,6 @@ import { EngineCommand } from '../command.ts';
 import { write } from '../write.ts';
 
 export default class List extends EngineCommand<'list'> {
-  static override summary = 'list the containers of a state directory';
   static override examples = ['<%= config.bin %> list', '<%= config.bin %> list --format json'];
 
   async run(): Promise<number> {

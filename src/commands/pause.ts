@@ -2,7 +2,6 @@ import { pause } from '../../oci/lifecycle/pause.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Pause extends EngineCommand<'pause'> {
-  static override summary = 'stop all processes of a container until it is resumed';
   static override examples = ['<%= config.bin %> pause web'];
 
   async run(): Promise<number> {

@@ -4,7 +4,6 @@ import { EngineCommand } from '../command.ts';
 import { write } from '../write.ts';
 
 export default class Ps extends EngineCommand<'ps'> {
-  static override summary = 'list the processes of a container';
   static override description =
     'Each is the monitor of one process of the container, by its id on the host. The table is what ' +
     'ps(1) says of them, with the options given (default: -ef).';

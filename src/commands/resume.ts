@@ -2,7 +2,6 @@ import { resume } from '../../oci/lifecycle/pause.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Resume extends EngineCommand<'resume'> {
-  static override summary = 'let the processes of a paused container go on';
   static override examples = ['<%= config.bin %> resume web'];
 
   async run(): Promise<number> {

@@ -3,7 +3,6 @@ import { EngineCommand } from '../command.ts';
 import { createOptions } from '../create-options.ts';
 
 export default class Run extends EngineCommand<'run'> {
-  static override summary = 'create and start a container';
   static override description =
     'Creates a container from the bundle and starts its program. Without --detach it waits for ' +
     'the program, passes signals on to it, and ends with its exit status.';

@@ -8,7 +8,6 @@ import { EngineCommand } from '../command.ts';
 const CONFIG_VERSION = '1.0.2';
 
 export default class Spec extends EngineCommand<'spec'> {
-  static override summary = 'write a config.json to start from';
   static override description =
     'The program is sh with a terminal: set process.args, and process.terminal to false to run it ' +
     'without a console socket.';

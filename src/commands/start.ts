@@ -2,7 +2,6 @@ import { start } from '../../oci/lifecycle/start.ts';
 import { EngineCommand } from '../command.ts';
 
 export default class Start extends EngineCommand<'start'> {
-  static override summary = 'start the program of a created container';
   static override examples = ['<%= config.bin %> start web'];
 
   async run(): Promise<number> {

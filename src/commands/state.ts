@@ -3,7 +3,6 @@ import { EngineCommand } from '../command.ts';
 import { write } from '../write.ts';
 
 export default class State extends EngineCommand<'state'> {
-  static override summary = 'output the state of a container';
   static override examples = ['<%= config.bin %> state web'];
 
   async run(): Promise<number> {

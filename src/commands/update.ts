@@ -4,7 +4,6 @@ import { EngineCommand } from '../command.ts';
 import { updateResources } from '../update-resources.ts';
 
 export default class Update extends EngineCommand<'update'> {
-  static override summary = 'change the limits of a container';
   static override description =
     'Limits are given by flags, or all together as linux.resources of config.json, in a file or on ' +
     'standard input (-). Sizes take units (512m, 1g); -1 is no limit.';

@@ -14,5 +14,5 @@ test('all namespaces are supported, and what is refused is not', () => {
   expect(linux?.namespaces).toEqual([...NAMESPACES].sort());
   expect(linux?.apparmor).toEqual({ enabled: true });
   expect(linux?.selinux).toEqual({ enabled: false });
-  expect(linux?.mountExtensions?.idmap).toEqual({ enabled: false });
+  expect(linux?.mountExtensions?.idmap).toEqual({ enabled: true });
 });

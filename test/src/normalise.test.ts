@@ -94,6 +94,7 @@ describe('flags', () => {
 
 describe('a command that passes its arguments through', () => {
   const rule: CommandRule = {
+    summary: '',
     flags: {
       env: { kind: 'strings', char: 'e', summary: '' },
       tty: { kind: 'boolean', summary: '' },

@@ -42,6 +42,7 @@ pub struct LaunchPlan {
     pub domainname: Option<String>,
     /// Names with dots, as sysctl(8) writes them.
     pub sysctl: BTreeMap<String, String>,
+    pub net_devices: Vec<NetDevice>,
     pub process: Process,
     /// The points at which the monitor stops and waits for the caller's word (it runs the hooks).
     pub pauses: Vec<Pause>,
@@ -201,10 +202,32 @@ pub struct Mount {
     /// `rro` and its kin: mount_setattr(2) attributes to set and to clear with AT_RECURSIVE.
     pub recursive_set: u64,
     pub recursive_clear: u64,
+    pub id_map: Option<IdMap>,
     /// `tmpcopyup`: fill the new tmpfs with what the image has at the destination.
     pub copy_up: bool,
     /// The file system's own options, joined by commas.
     pub data: String,
+}
+
+/// A network interface of the host that becomes the container's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetDevice {
+    /// Its name on the host.
+    pub host: String,
+    /// Its name in the container.
+    pub container: String,
+}
+
+/// The ids of an idmapped mount (mount_setattr(2)).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdMap {
+    /// From those of the file system to those of the host.
+    pub uid_mappings: Vec<IdMapping>,
+    pub gid_mappings: Vec<IdMapping>,
+    /// For the mounts below it too.
+    pub recursive: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -35,7 +35,13 @@ function* leaves(shape: Shape, path = ''): Generator<string> {
   }
 }
 
-const MAPS = ['linux.resources.rdma', 'linux.resources.unified', 'linux.sysctl', 'annotations'];
+const MAPS = [
+  'linux.netDevices',
+  'linux.resources.rdma',
+  'linux.resources.unified',
+  'linux.sysctl',
+  'annotations',
+];
 
 /** The same value, which notes the path of each property that is read. */
 function watched<T>(value: T, seen: Set<string>, path = ''): T {
@@ -83,7 +89,16 @@ const everything: object = {
     },
     execCPUAffinity: { initial: '0', final: '0' },
   },
-  mounts: [{ destination: '/a', source: '/', type: 'bind', options: ['ro'] }],
+  mounts: [
+    {
+      destination: '/a',
+      source: '/',
+      type: 'bind',
+      options: ['ro'],
+      uidMappings: [{ containerID: 0, hostID: 1, size: 1 }],
+      gidMappings: [{ containerID: 0, hostID: 1, size: 1 }],
+    },
+  ],
   hooks: { prestart: hook, startContainer: hook, createContainer: hook, poststop: hook },
   vm: { kernel: { path: '', parameters: ['verbose'] }, hwConfig: { vcpus: 0, memory: 0 } },
   linux: {
@@ -93,7 +108,9 @@ const everything: object = {
       { type: 'ipc' },
       { type: 'user' },
       { type: 'time' },
+      { type: 'network' },
     ],
+    netDevices: { eth0: { name: 'eth1' } },
     timeOffsets: {
       boottime: { secs: 1, nanosecs: 1 },
       monotonic: { secs: 1, nanosecs: 1 },

@@ -10,7 +10,7 @@ const NONE = {
   recursiveClear: 0,
   copyUp: false,
   data: '',
-  unsupported: undefined,
+  idMap: undefined,
 };
 
 describe('options', () => {
@@ -42,7 +42,8 @@ describe('options', () => {
     [['tmpcopyup'], { copyUp: true }],
     [['mode=755', 'nosuid', 'size=64k'], { flags: 2, data: 'mode=755,size=64k' }],
     [['__proto__', 'constructor'], { data: '__proto__,constructor' }],
-    [['idmap'], { unsupported: 'idmap', data: 'idmap' }],
+    [['idmap'], { idMap: 'one' }],
+    [['ridmap'], { idMap: 'all' }],
   ])('%j', (options, expected) => {
     expect(parseMountOptions(options)).toEqual({ ...NONE, ...expected });
   });

@@ -80,10 +80,6 @@ describe('mounts', () => {
     [{ destination: '', type: 'tmpfs' }, 'mounts[0].destination: must not be empty'],
     [{ destination: '/a' }, 'mounts[0].type: missing'],
     [{ destination: '/a', options: ['bind'] }, 'mounts[0].source: missing'],
-    [
-      { destination: '/a', source: '/', options: ['bind', 'idmap'] },
-      'mounts[0].options: idmap is not supported yet',
-    ],
   ])('%j', (mount, message) => {
     expect(refusal({ mounts: [mount] })).toBe(`config.json: ${message}`);
   });
@@ -143,4 +139,32 @@ it('takes absolute masked and read-only paths only', () => {
   expect(refusal({ linux: { ...MOUNT_NAMESPACE, maskedPaths: ['x'] } })).toMatch(
     /maskedPaths\[0\]/,
   );
+});
+
+describe('idmapped mounts', () => {
+  const bind = { destination: '/a', source: '/', options: ['bind'] };
+  const map = [{ containerID: 0, hostID: 1000, size: 1 }];
+  const both = { uidMappings: map, gidMappings: map };
+  const own = { namespaces: [...MOUNT_NAMESPACE.namespaces, { type: 'user' as const }], ...both };
+  const of = (mount: object, linux: object = {}) =>
+    plan({ mounts: [{ ...bind, ...mount }], linux: { ...MOUNT_NAMESPACE, ...linux } }).mounts[0]
+      ?.idMap;
+  const refused = (mount: object) => refusal({ mounts: [{ ...bind, ...mount }] });
+
+  it('have mappings of their own, or those of the container', () => {
+    expect(of({})).toBeUndefined();
+    expect(of(both)).toEqual({ ...both, recursive: false });
+    expect(of({ ...both, options: ['rbind', 'ridmap'] })).toEqual({ ...both, recursive: true });
+    expect(of({ options: ['bind', 'idmap'] }, own)).toEqual({ ...both, recursive: false });
+  });
+
+  it('need both mappings, and are bind mounts', () => {
+    expect(refused({ uidMappings: map })).toContain(
+      'mounts[0]: both uidMappings and gidMappings must be specified',
+    );
+    expect(refused({ options: ['bind', 'idmap'] })).toContain('mounts[0].options: idmap needs');
+    expect(refused({ type: 'tmpfs', options: [], ...both })).toContain(
+      'mounts[0]: only a bind mount can be idmapped',
+    );
+  });
 });

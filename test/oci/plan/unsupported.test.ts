@@ -3,7 +3,6 @@ import { OciError } from '../../../oci/errors.ts';
 import { refuseUnsupported, UNSUPPORTED } from '../../../oci/plan/unsupported.ts';
 import { config, plan, refusal } from './fixture.ts';
 
-const mapping = [{ containerID: 0, hostID: 1000, size: 1 }];
 const mount = { destination: '/a', source: '/', options: ['bind'] };
 const kernel = { path: '' };
 const linux = (properties: object) => ({ linux: properties });
@@ -14,9 +13,6 @@ const process = (properties: object) => ({ process: properties });
 const ASKS: Record<string, object> = {
   'process.commandLine': process({ commandLine: 'cmd' }),
   'process.user.username': process({ user: { username: 'me' } }),
-  'mounts[1].uidMappings': { mounts: [mount, { ...mount, uidMappings: mapping }] },
-  'mounts[0].gidMappings': { mounts: [{ ...mount, gidMappings: mapping }] },
-  'linux.netDevices': linux({ netDevices: { eth0: {} } }),
   'linux.intelRdt': linux({ intelRdt: { closID: 'c' } }),
   'linux.mountLabel': linux({ mountLabel: 'l' }),
   'linux.personality.flags': linux({ personality: { domain: 'LINUX', flags: ['X'] } }),

@@ -17,7 +17,7 @@ use super::guest_hooks::{self, Surroundings};
 use super::launcher::HostFiles;
 use super::masks;
 use super::mount_api::Tree;
-use super::mounts;
+use super::mounts::{self, Source};
 use super::namespaces::Namespaces;
 use super::procfs::Procfs;
 use super::program::{self, ProgramError};
@@ -60,12 +60,9 @@ fn init(
         monitor,
         missing,
         fifo,
+        idmapped,
     } = host;
-    let sources = if namespaces.makes_user() {
-        mounts::open_sources(&plan.mounts)
-    } else {
-        Vec::new()
-    };
+    let sources = mounts::open_sources(&plan.mounts, idmapped, namespaces.makes_user());
     isolate(plan, namespaces)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine_limits = plan.machine.limits();
@@ -80,7 +77,7 @@ fn init(
     let machine = factory.make()?;
 
     let rootfs = Rootfs::prepare(&plan.rootfs).map_err(SetupError::from)?;
-    let read_only = furnish(plan, rootfs.root(), &sources, namespaces)?;
+    let read_only = furnish(plan, rootfs.root(), sources, namespaces)?;
     for pause in &plan.pauses {
         ties.pause(*pause)?;
     }
@@ -102,7 +99,7 @@ fn init(
     settings::apply(plan, sysctls.as_ref()).map_err(SetupError::from)?;
     mounts::make_read_only(&read_only).map_err(step("remount"))?;
     rootfs.finish().map_err(SetupError::from)?;
-    drop((rootfs, read_only, sysctls, sources));
+    drop((rootfs, read_only, sysctls));
 
     // SAFETY: umask(2) touches no memory.
     unsafe { libc::umask(0o022) };
@@ -168,7 +165,7 @@ fn isolate(plan: &LaunchPlan, namespaces: &Namespaces) -> Result<(), SetupError>
 fn furnish(
     plan: &LaunchPlan,
     root: &Root,
-    sources: &[Option<OwnedFd>],
+    sources: Vec<Source>,
     namespaces: &Namespaces,
 ) -> Result<Vec<Tree>, InitError> {
     let read_only = mounts::mount_all(root, &plan.mounts, sources).map_err(SetupError::from)?;

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use super::cgroup::{CgroupError, Groups};
 use super::clone::clone_into;
 use super::fds;
+use super::idmap::{self, IdMapError};
 use super::init;
 use super::join::make_process;
 use super::line::{prepare_descriptors, Line};
 use super::mount_api::{Tree, ATTR_RDONLY};
 use super::namespaces::{id_map, NamespaceError, Namespaces};
+use super::net_devices::{NetDeviceError, NetDevices};
 use super::relay;
 use super::rlimits::{self, RlimitError};
 use super::rooted::c_path;
@@ -51,7 +53,11 @@ pub enum LaunchError {
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
+    NetDevice(#[from] NetDeviceError),
+    #[error(transparent)]
     Scheduling(#[from] SchedulingError),
+    #[error(transparent)]
+    IdMap(#[from] IdMapError),
     #[error(transparent)]
     Rlimit(#[from] RlimitError),
     #[error("failed to write {value:?} to {file}: {errno}")]
@@ -184,11 +190,13 @@ fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
     let line = prepare_descriptors(control, plan.preserve_fds, &plan.process, plan.foreground)?;
     let terminal = line.terminal(plan.process.terminal);
     let Line { socket, caller } = line;
-    let host = HostFiles::open(&plan.machine, plan.exec_fifo.as_deref())?;
+    let mut host = HostFiles::open(&plan.machine, plan.exec_fifo.as_deref())?;
+    host.idmapped = idmap::open_all(&plan.mounts)?;
     let host_proc = open(Path::new("/proc"), libc::O_PATH | libc::O_DIRECTORY)?;
 
     let mut namespaces = Namespaces::open(&plan.namespaces)?;
     let groups = plan.cgroup.as_ref().map(Groups::create).transpose()?;
+    let devices = NetDevices::find(&plan.net_devices)?;
     namespaces.join()?;
 
     let (ours, theirs) = socket_pair()?;
@@ -206,6 +214,9 @@ fn make_init(control: &mut Control) -> Result<Made, LaunchError> {
     release(control, made, left, || {
         if namespaces.makes_user() {
             child.write_id_maps(&plan)?;
+        }
+        if let Some(devices) = devices {
+            devices.move_into(&child.network_namespace()?)?;
         }
         match plan.process.oom_score_adj {
             Some(score) => child.write("oom_score_adj", &score.to_string()),
@@ -225,6 +236,8 @@ pub struct HostFiles {
     pub missing: Option<OwnedFd>,
     /// An O_PATH descriptor of the exec fifo.
     pub fifo: Option<OwnedFd>,
+    /// Bind mounts to attach, by their places in the plan.
+    pub idmapped: Vec<Option<Tree>>,
 }
 
 impl HostFiles {
@@ -241,6 +254,7 @@ impl HostFiles {
             fifo: fifo
                 .map(|path| open(path, libc::O_PATH).and_then(private))
                 .transpose()?,
+            idmapped: Vec::new(),
         })
     }
 }
@@ -310,6 +324,20 @@ impl Child {
         File::from(file)
             .write_all(value.as_bytes())
             .map_err(|error| failed(error.into()))
+    }
+
+    fn network_namespace(&self) -> Result<File, LaunchError> {
+        let name = format!("{}/ns/net", self.pid);
+        let failed = |errno| LaunchError::Open {
+            path: Path::new("/proc").join(&name),
+            errno,
+        };
+        let path = c_path(Path::new(&name)).map_err(failed)?;
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        // SAFETY: the path is a C string.
+        check_fd(unsafe { libc::openat(self.host_proc.as_raw_fd(), path.as_ptr(), flags) })
+            .map(File::from)
+            .map_err(failed)
     }
 
     fn write_id_maps(&self, plan: &LaunchPlan) -> Result<(), LaunchError> {

@@ -28,6 +28,7 @@ const ATTR_ATIME_MASK: u64 = 0x70;
 const ATTR_NOATIME: u64 = 0x10;
 const ATTR_STRICTATIME: u64 = 0x20;
 const ATTR_NODIRATIME: u64 = 0x80;
+const ATTR_IDMAP: u64 = 0x10_0000;
 const ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
 
 const MS_NOSYMFOLLOW: u64 = 256;
@@ -131,6 +132,16 @@ impl Tree {
             Err(Errno(libc::EPERM)) => self.change(set, 0, false),
             result => result,
         }
+    }
+
+    /// Gives the mount the ids of a user namespace (MOUNT_ATTR_IDMAP).
+    pub fn map_ids(&self, namespace: impl AsFd, recursive: bool) -> Result<(), Errno> {
+        let attr = MountAttr {
+            set: ATTR_IDMAP,
+            userns_fd: namespace.as_fd().as_raw_fd() as u64,
+            ..MountAttr::default()
+        };
+        self.set_attributes(&attr, recursive)
     }
 
     /// `flags`: MS_PRIVATE and its kin, with MS_REC for all below.

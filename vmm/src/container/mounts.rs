@@ -47,33 +47,48 @@ const ALLOWED_IN_PROC: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// What bind mounts take, opened as the user who this process is before it becomes that of a new user
-/// namespace, who may not search the directories there. `None`: to be found by its path.
-pub fn open_sources(mounts: &[Mount]) -> Vec<Option<OwnedFd>> {
+/// What a mount takes.
+pub enum Source {
+    /// As its plan says.
+    Named,
+    /// A file or directory to bind.
+    Opened(OwnedFd),
+    /// A mount that only has to be attached.
+    Made(Tree),
+}
+
+/// What the mounts take, if it is there before they are made.
+///
+/// `idmapped`: of [`super::idmap`]. `all`: what others bind is opened too, as the user who this process is
+/// before it becomes that of a new user namespace, who may not search the directories there.
+pub fn open_sources(mounts: &[Mount], idmapped: Vec<Option<Tree>>, all: bool) -> Vec<Source> {
     let open = |mount: &Mount| {
         let path = c_path(&mount.source).ok()?;
         // SAFETY: the path is a C string.
         check_fd(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) }).ok()
     };
-    let is_bind = |mount: &&Mount| mount.flags & libc::MS_BIND != 0;
-    mounts
-        .iter()
-        .map(|mount| Some(mount).filter(is_bind).and_then(open))
-        .collect()
+    let is_bind = |mount: &&Mount| all && mount.flags & libc::MS_BIND != 0;
+    let source = |(mount, idmapped): (&Mount, Option<Tree>)| match idmapped {
+        Some(tree) => Source::Made(tree),
+        None => Some(mount)
+            .filter(is_bind)
+            .and_then(open)
+            .map_or(Source::Named, Source::Opened),
+    };
+    mounts.iter().zip(idmapped).map(source).collect()
 }
 
 /// Makes all mounts, in order. Returns those that become read-only when the container's devices
 /// have been made in them.
 ///
-/// `sources`: of [`open_sources`], or none.
+/// `sources`: of [`open_sources`].
 pub fn mount_all(
     root: &Root,
     mounts: &[Mount],
-    sources: &[Option<OwnedFd>],
+    sources: Vec<Source>,
 ) -> Result<Vec<Tree>, MountError> {
     let mut read_only_later = Vec::new();
-    for (index, mount) in mounts.iter().enumerate() {
-        let source = sources.get(index).and_then(Option::as_ref);
+    for (mount, source) in mounts.iter().zip(sources) {
         let tree = mount_one(root, mount, source).map_err(|cause| MountError {
             from: mount.source.clone(),
             destination: mount.destination.clone(),
@@ -91,7 +106,7 @@ pub fn make_read_only(trees: &[Tree]) -> Result<(), Errno> {
         .try_for_each(|tree| tree.change(ATTR_RDONLY, 0, false))
 }
 
-fn mount_one(root: &Root, mount: &Mount, source: Option<&OwnedFd>) -> Result<Option<Tree>, Cause> {
+fn mount_one(root: &Root, mount: &Mount, source: Source) -> Result<Option<Tree>, Cause> {
     let (tree, target) = if mount.flags & libc::MS_BIND != 0 {
         bind(root, mount, source)?
     } else {
@@ -111,11 +126,12 @@ fn mount_one(root: &Root, mount: &Mount, source: Option<&OwnedFd>) -> Result<Opt
     Ok(is_late(mount).then_some(tree))
 }
 
-fn bind(root: &Root, mount: &Mount, source: Option<&OwnedFd>) -> Result<(Tree, OwnedFd), Cause> {
+fn bind(root: &Root, mount: &Mount, source: Source) -> Result<(Tree, OwnedFd), Cause> {
     let recursive = mount.flags & libc::MS_REC != 0;
     let tree = match source {
-        Some(source) => Tree::copy_fd(source, recursive)?,
-        None => Tree::copy(&c_path(&mount.source)?, recursive)?,
+        Source::Made(tree) => tree,
+        Source::Opened(source) => Tree::copy_fd(&source, recursive)?,
+        Source::Named => Tree::copy(&c_path(&mount.source)?, recursive)?,
     };
     let kind = if rooted::is_directory(&tree)? {
         Kind::Directory
