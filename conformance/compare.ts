@@ -34,7 +34,11 @@ function difference(ours: Outcome, theirs: Outcome): string[] {
   const lines = (mark: string, all: readonly string[]) =>
     all.slice(from, from + SHOWN).map((line) => `    ${mark} ${line}`);
   const errors = (mark: string, text: string) =>
-    text.split('\n').filter(Boolean).slice(-SHOWN).map((line) => `    ${mark} stderr ${line}`);
+    text
+      .split('\n')
+      .filter(Boolean)
+      .slice(-SHOWN)
+      .map((line) => `    ${mark} stderr ${line}`);
   return [
     ...lines('runc  ', b),
     ...lines('pinion', a),
