@@ -15,7 +15,7 @@ mod search;
 mod server;
 mod signals;
 mod sites;
-mod start;
+pub mod start;
 mod tables;
 #[cfg(test)]
 mod tests;
