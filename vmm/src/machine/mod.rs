@@ -9,6 +9,7 @@ mod kick;
 mod known;
 mod memory;
 mod posted;
+mod profile;
 mod report;
 mod requests;
 mod search;
