@@ -6,11 +6,14 @@ import { createRequire } from 'node:module';
 
 /** What the addon exports: each call gives its result, or minus errno. */
 interface Addon {
+  bindDatagrams(path: string): number;
   connect(path: string): number;
+  connectDatagrams(path: string): number;
   flock(fd: number, operation: number): number;
   mkfifo(path: string, mode: number): number;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  sendDescriptor(socket: number, text: string, fd: number): number;
   socketpair(): [number, number] | number;
   spawn(path: string, args: readonly string[], fds: readonly number[]): number;
   umount(path: string, flags: number): number;
@@ -92,6 +95,21 @@ export class Native {
   /** A stream connected to a unix socket, unix(7): a close-on-exec descriptor. */
   connect(path: string): number {
     return checked('connect', this.#addon.connect(path));
+  }
+
+  /** The same with datagrams, to which `@` is the zero byte of an abstract address. */
+  connectDatagrams(path: string): number {
+    return checked('connect', this.#addon.connectDatagrams(path));
+  }
+
+  /** A new unix socket, unix(7), from which datagrams are read, or EAGAIN. */
+  bindDatagrams(path: string): number {
+    return checked('bind', this.#addon.bindDatagrams(path));
+  }
+
+  /** Sends a text and with it a descriptor, SCM_RIGHTS. */
+  sendDescriptor(socket: number, text: string, fd: number): void {
+    checked('sendmsg', this.#addon.sendDescriptor(socket, text, fd));
   }
 
   /**

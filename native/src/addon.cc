@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <cstddef>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -69,24 +71,63 @@ Napi::Value Socketpair(const Napi::CallbackInfo& info) {
   return pair;
 }
 
-// connect(path): a stream that is connected to a unix socket, close-on-exec: connect(2).
-Napi::Value Connect(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].ToString().Utf8Value();
+// A close-on-exec socket of a type to which a call has given a unix address, `@` for the zero byte of an
+// abstract one; or -1.
+int UnixSocket(const std::string& path, int type, int (*call)(int, const sockaddr*, socklen_t)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
     errno = EINVAL;
-    return Result(info, -1);
+    return -1;
   }
   path.copy(address.sun_path, path.size());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Result(info, -1);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
-    const auto error = Result(info, -1);
-    close(fd);
-    return error;
+  // An abstract address ends with its length.
+  socklen_t length = sizeof(address);
+  if (path[0] == '@') {
+    address.sun_path[0] = 0;
+    length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
   }
-  return Result(info, fd);
+  const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  if (fd < 0 || call(fd, reinterpret_cast<sockaddr*>(&address), length) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+// connect(path): a stream that is connected to a unix socket: connect(2).
+Napi::Value Connect(const Napi::CallbackInfo& info) {
+  return Result(info, UnixSocket(info[0].ToString().Utf8Value(), SOCK_STREAM, connect));
+}
+
+// connectDatagrams(path): the same with datagrams.
+Napi::Value ConnectDatagrams(const Napi::CallbackInfo& info) {
+  return Result(info, UnixSocket(info[0].ToString().Utf8Value(), SOCK_DGRAM, connect));
+}
+
+// bindDatagrams(path): a new unix socket that gets datagrams and never waits for them: bind(2).
+Napi::Value BindDatagrams(const Napi::CallbackInfo& info) {
+  const int type = SOCK_DGRAM | SOCK_NONBLOCK;
+  return Result(info, UnixSocket(info[0].ToString().Utf8Value(), type, bind));
+}
+
+// sendDescriptor(socket, text, fd): sends a text with a descriptor, SCM_RIGHTS of unix(7).
+Napi::Value SendDescriptor(const Napi::CallbackInfo& info) {
+  std::string text = info[1].ToString().Utf8Value();
+  const int fd = Int(info, 2);
+  iovec part{text.data(), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(fd));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  return Result(info, sendmsg(Int(info, 0), &message, MSG_NOSIGNAL));
 }
 
 // Copies of descriptors that are closed again.
@@ -224,11 +265,14 @@ Napi::Value Watch(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("bindDatagrams", Napi::Function::New(env, BindDatagrams));
   exports.Set("connect", Napi::Function::New(env, Connect));
+  exports.Set("connectDatagrams", Napi::Function::New(env, ConnectDatagrams));
   exports.Set("flock", Napi::Function::New(env, Flock));
   exports.Set("mkfifo", Napi::Function::New(env, Mkfifo));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("pidfdSendSignal", Napi::Function::New(env, PidfdSendSignal));
+  exports.Set("sendDescriptor", Napi::Function::New(env, SendDescriptor));
   exports.Set("socketpair", Napi::Function::New(env, Socketpair));
   exports.Set("spawn", Napi::Function::New(env, Spawn));
   exports.Set("waitpid", Napi::Function::New(env, Waitpid));

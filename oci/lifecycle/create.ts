@@ -17,6 +17,7 @@ import { destroy, runPoststopHooks } from './destroy.ts';
 import { checkPreservedFds, listenFds } from './fds.ts';
 import { type Launch, launchInit } from './launch.ts';
 import { MISSING_BYTES } from './missing.ts';
+import { makeNotifyDirectory, notifyMount, notifyVariable } from './notify-socket.ts';
 import { writePidFile } from './pid-file.ts';
 
 export interface CreateOptions {
@@ -90,7 +91,8 @@ export async function createContainer(
     await unit?.start();
     makeExecFifo(native, plan);
     makeMissing(store.missing(record.id));
-    const init = await launchInit(launch, withSockets(plan, listenFds(ctx)), mode.onInit);
+    makeNotifyDirectory(ctx, store.notify(record.id));
+    const init = await launchInit(launch, withSockets(plan, ctx), mode.onInit);
     await unit?.release();
     record.creator = null;
     store.write(record);
@@ -121,28 +123,36 @@ function planOf(
 ): LaunchPlan {
   const listening = listenFds(ctx);
   checkPreservedFds(3 + listening, options.preserveFds);
-  return computePlan(config, {
-    id: options.id,
-    bundle: options.bundle,
-    execFifo: store.execFifo(options.id),
-    foreground,
-    preserveFds: listening + options.preserveFds,
-    noPivot: options.noPivot,
-    kernel: ctx.kernel,
-    missing: store.missing(options.id),
-    verbose: ctx.debug,
-    rootless: ctx.rootless,
-    systemd,
-    warn: (message) => ctx.log.warning(message),
-    host: readHost(),
-  });
+  const mounts = [...(config.mounts ?? []), ...notifyMount(ctx, store.notify(options.id))];
+  return computePlan(
+    { ...config, mounts },
+    {
+      id: options.id,
+      bundle: options.bundle,
+      execFifo: store.execFifo(options.id),
+      foreground,
+      preserveFds: listening + options.preserveFds,
+      noPivot: options.noPivot,
+      kernel: ctx.kernel,
+      missing: store.missing(options.id),
+      verbose: ctx.debug,
+      rootless: ctx.rootless,
+      systemd,
+      warn: (message) => ctx.log.warning(message),
+      host: readHost(),
+    },
+  );
 }
 
-/** Tells the container's init of the sockets, sd_listen_fds(3): as pid 1, which it is to itself. */
-function withSockets(plan: LaunchPlan, listening: number): LaunchPlan {
-  if (listening === 0) return plan;
-  const sockets = [`LISTEN_FDS=${listening}`, 'LISTEN_PID=1'];
-  return { ...plan, process: { ...plan.process, env: [...plan.process.env, ...sockets] } };
+/**
+ * Tells the container's init alone of the sockets: of sd_notify(3), and of sd_listen_fds(3) as pid 1, which it is
+ * to itself.
+ */
+function withSockets(plan: LaunchPlan, ctx: Context): LaunchPlan {
+  const listening = listenFds(ctx);
+  const sockets = listening === 0 ? [] : [`LISTEN_FDS=${listening}`, 'LISTEN_PID=1'];
+  const env = [...plan.process.env, ...notifyVariable(ctx), ...sockets];
+  return { ...plan, process: { ...plan.process, env } };
 }
 
 function newRecord(
@@ -175,11 +185,12 @@ function newRecord(
 }
 
 function machineSize(
-  { machine: { kernel, vcpus, memoryLimit } }: LaunchPlan,
+  { machine: { kernel, vcpus, firstCpu, memoryLimit } }: LaunchPlan,
   own: string,
 ): MachineSize {
   return {
     vcpus,
+    ...(firstCpu !== undefined && { firstCpu }),
     ...(kernel !== own && { kernel }),
     ...(memoryLimit !== undefined && { memoryLimit }),
   };

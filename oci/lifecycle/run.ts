@@ -5,7 +5,7 @@ import type { ContainerRecord } from '../state/record.ts';
 import { type CreateOptions, createContainer, inBundle } from './create.ts';
 import { remove } from './remove.ts';
 import { SignalRelay } from './signal-relay.ts';
-import { startCreated } from './start.ts';
+import { type Started, startCreated } from './start.ts';
 
 export interface RunOptions extends CreateOptions {
   /** Return when the program runs. */
@@ -30,7 +30,8 @@ export async function run(caller: Context, options: RunOptions): Promise<number>
 
 async function runDetached(ctx: Context, options: RunOptions): Promise<number> {
   const { record } = await createContainer(ctx, options, { foreground: false, detach: true });
-  await startOrRemove(ctx, record);
+  const { ready } = await startOrRemove(ctx, record);
+  await warnOf(ctx, ready());
   return 0;
 }
 
@@ -43,8 +44,9 @@ async function runForeground(ctx: Context, options: RunOptions): Promise<number>
       onInit: (init) => relay.to(init),
     });
     relay.resizes(session);
-    await startOrRemove(ctx, record);
-    const status = exitCode(await session.exited);
+    const { ready } = await startOrRemove(ctx, record);
+    const [exited] = await Promise.all([session.exited, warnOf(ctx, ready(ctx.pid))]);
+    const status = exitCode(exited);
     if (!options.keep) await removeQuietly(ctx, options.id);
     return status;
   } finally {
@@ -52,12 +54,21 @@ async function runForeground(ctx: Context, options: RunOptions): Promise<number>
   }
 }
 
-async function startOrRemove(ctx: Context, record: ContainerRecord): Promise<void> {
+async function startOrRemove(ctx: Context, record: ContainerRecord): Promise<Started> {
   try {
-    await startCreated(ctx, record);
+    return await startCreated(ctx, record);
   } catch (error) {
     await removeQuietly(ctx, record.id);
     throw error;
+  }
+}
+
+/** The program runs, whatever a service manager hears of it. */
+async function warnOf(ctx: Context, telling: Promise<void>): Promise<void> {
+  try {
+    await telling;
+  } catch (error) {
+    ctx.log.warning(messageOf(error));
   }
 }
 

@@ -2,11 +2,12 @@ import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { messageOf, OciError, runcError } from '../errors.ts';
 import { hookState, runHooks } from '../hooks/run.ts';
-import type { ProcessIdentity } from '../state/process.ts';
+import { isAlive, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import type { Status } from '../state/types.ts';
 import { passExecFifo } from './exec-fifo.ts';
+import { NotifySocket } from './notify-socket.ts';
 import { KILL_TIMEOUT, SIGKILL, signalProcess, waitForEnd } from './process.ts';
 import { statusOf } from './status.ts';
 
@@ -16,15 +17,40 @@ export async function start(ctx: Context, id: string): Promise<void> {
   const record = store.read(id);
   const status = statusOf(store, record);
   if (status !== 'created') throw refusal(status);
-  await startCreated(ctx, record);
+  const { ready } = await startCreated(ctx, record);
+  await ready();
+}
+
+export interface Started {
+  /**
+   * Waits, where the caller has a NOTIFY_SOCKET, until the program is ready or gone.
+   * @param mainPid What the service manager looks after from then on; the container's init unless given.
+   */
+  ready: (mainPid?: number) => Promise<void>;
 }
 
 /** The same for who has just created the container and still holds its record. */
-export async function startCreated(ctx: Context, record: ContainerRecord): Promise<void> {
+export async function startCreated(ctx: Context, record: ContainerRecord): Promise<Started> {
   const { id, init } = record;
   if (init === null) throw runcError('ERR_PINION_INIT_DEAD');
-  await passExecFifo(new StateStore(ctx.root).execFifo(id), init);
-  await runPoststartHooks(ctx, record, init);
+  const store = new StateStore(ctx.root);
+  const notify = NotifySocket.bind(ctx, store.notify(id));
+  try {
+    await passExecFifo(store.execFifo(id), init);
+    await runPoststartHooks(ctx, record, init);
+  } catch (error) {
+    notify?.close();
+    throw error;
+  }
+  return {
+    ready: async (mainPid = init.pid) => {
+      try {
+        await notify?.forward(mainPid, () => isAlive(init));
+      } finally {
+        notify?.close();
+      }
+    },
+  };
 }
 
 function refusal(status: Status): OciError {

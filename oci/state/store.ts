@@ -41,6 +41,11 @@ export class StateStore {
     return join(this.directory(id), 'missing');
   }
 
+  /** The directory with the socket of sd_notify(3), if the container has one. */
+  notify(id: string): string {
+    return join(this.directory(id), 'notify');
+  }
+
   has(id: string): boolean {
     return existsSync(this.directory(id));
   }

@@ -14,7 +14,7 @@ mod requests;
 mod search;
 mod server;
 mod signals;
-mod start;
+pub mod start;
 mod tables;
 #[cfg(test)]
 mod tests;
