@@ -1,29 +1,19 @@
 /** Containers that share namespaces with the host: what runc runs and refuses, in its words. */
 import { expect, test } from 'vitest';
-import { type BundleConfig, makeBundle } from '../../bundle.ts';
-import { execute, PINION, type Result, temporaryDirectory } from '../../pinion.ts';
+import type { BundleConfig } from '../../bundle.ts';
+import { runBeside } from './beside-runc.ts';
 
-const RUNC = '/usr/sbin/runc';
 const ALL = ['pid', 'network', 'ipc', 'uts', 'mount'];
 const without = (...kinds: string[]) => ALL.filter((kind) => !kinds.includes(kind));
 
-/** Runs the same bundle under both. */
-async function both(namespaces: string[], edit: (config: BundleConfig) => void): Promise<Result[]> {
-  const args = ['/bin/sh', '-c', 'cat /proc/sys/kernel/hostname; echo $?; exit 3'];
-  const bundle = makeBundle({
-    args,
-    edit: (config) => {
-      config.linux.namespaces = namespaces.map((type) => ({ type }));
-      if (!namespaces.includes('uts')) delete config.hostname;
-      edit(config);
-    },
+const ARGS = ['/bin/sh', '-c', 'cat /proc/sys/kernel/hostname; echo $?; exit 3'];
+
+async function both(namespaces: string[], edit: (config: BundleConfig) => void) {
+  return await runBeside(ARGS, (config) => {
+    config.linux.namespaces = namespaces.map((type) => ({ type }));
+    if (!namespaces.includes('uts')) delete config.hostname;
+    edit(config);
   });
-  const root = temporaryDirectory();
-  const run = ['--root', root, 'run', '--bundle', bundle, `namespaces-${process.pid}`];
-  // One after the other: they have the same control groups.
-  const ran = [];
-  for (const program of [PINION, RUNC]) ran.push(await execute(program, run, { env: {} }));
-  return ran.map((one) => ({ ...one, stderr: one.stderr.replace(/^time="[^"]*" /, '') }));
 }
 
 const shared: [string[], (config: BundleConfig) => void][] = [
@@ -32,7 +22,7 @@ const shared: [string[], (config: BundleConfig) => void][] = [
 ];
 
 test.each(shared)('%j are enough', async (namespaces, edit) => {
-  const [ours, theirs] = await both(namespaces, edit);
+  const { ours, theirs } = await both(namespaces, edit);
   expect(theirs).toMatchObject({ status: 3, stderr: '' });
   expect(ours).toEqual(theirs);
 });
@@ -59,7 +49,7 @@ const refused: [string[], string, (config: BundleConfig) => void][] = [
 ];
 
 test.each(refused)('%j are not enough for %s', async (namespaces, _, edit) => {
-  const [ours, theirs] = await both(namespaces, edit);
-  expect(theirs?.status).toBe(1);
+  const { ours, theirs } = await both(namespaces, edit);
+  expect(theirs.status).toBe(1);
   expect(ours).toEqual(theirs);
 });
