@@ -33,20 +33,30 @@ function difference(ours: Outcome, theirs: Outcome): string[] {
   const from = at === -1 ? a.length : at;
   const lines = (mark: string, all: readonly string[]) =>
     all.slice(from, from + SHOWN).map((line) => `    ${mark} ${line}`);
-  const errors = ours.stderr.trimEnd().split('\n').slice(-SHOWN);
+  const errors = (mark: string, text: string) =>
+    text
+      .split('\n')
+      .filter(Boolean)
+      .slice(-SHOWN)
+      .map((line) => `    ${mark} stderr ${line}`);
   return [
     ...lines('runc  ', b),
     ...lines('pinion', a),
-    ...errors.map((line) => `    stderr ${line}`),
+    ...errors('runc  ', theirs.stderr),
+    ...errors('pinion', ours.stderr),
   ];
 }
 
-/** Runs a case under both, and prints a line, or what differs. Both must end well. */
+/**
+ * Runs a case under both, and prints a line, or what differs. With runc it must end well, and what it expects of
+ * errors it keeps or discards: one that reaches standard error went another way than it says.
+ */
 async function compare(name: string, run: (runtime: string) => Promise<Outcome>): Promise<boolean> {
   const theirs = await run(RUNC);
   const ours = await run(PINION);
   const same = ours.status === theirs.status && ours.stdout === theirs.stdout;
-  const good = same && theirs.status === 0;
+  const meant = theirs.status === 0 && theirs.stdout !== '' && theirs.stderr === '';
+  const good = same && meant;
   const mark = good ? 'same  ' : 'DIFFER';
   process.stdout.write(`${mark} ${name}: runc ${describe(theirs)}; pinion ${describe(ours)}\n`);
   if (!good) process.stdout.write(`${difference(ours, theirs).join('\n')}\n`);

@@ -31,7 +31,7 @@ export function runScript(cases: string, one: Case, setting: Setting): Promise<O
     PATH=$PATH:/usr/sbin:/sbin
     cd "$SCRATCH"
     ip link set lo up
-    { ${setting.before} ; } >&2 || exit 125
+    { ${setting.before} ; } >"$SCRATCH.log" 2>&1 || { cat "$SCRATCH.log" >&2; exit 125; }
     ${(setting.as ?? []).join(' ')} sh "$CASE"
     status=$?
     { ${setting.after} ; } >/dev/null 2>&1

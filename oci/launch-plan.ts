@@ -195,6 +195,9 @@ const PlanGuestHook = record('A hook of the image: it runs as a guest, before th
 export const PlanMachine = record('The microVM.', {
   kernel: text('The unikernel image: an absolute host path.'),
   vcpus: Type.Integer({ minimum: 1, maximum: 2 ** 32 - 1, description: 'How many at most.' }),
+  firstCpu: maybe(
+    u32('On which of the CPUs that it may use it begins: it uses as many as vCPUs. Absent: all.'),
+  ),
   memoryLimit: maybe(u64("Bytes that the guest may grow to. Absent: the host's memory.")),
   missing: maybe(text('The file (absolute host path) that counts what guests ask for in vain.')),
   verbose: flag("Print the guest's boot line and exit counters to standard error."),

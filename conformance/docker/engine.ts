@@ -1,24 +1,49 @@
 /** A private dockerd(8) with its own folders, socket and network namespace. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const PATIENCE = 30_000;
 
+/** What its containers' control groups are below. */
+const PARENT = 'pinion-docker';
+
+/**
+ * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. Killed with -9 it begins again, after
+ * its containerd has died too.
+ */
+const SERVICE = `
+  ip link set lo up && mount --make-rshared / || exit
+  trap 'kill -TERM $daemon; wait $daemon; exit' TERM
+  while :; do
+    dockerd --config-file "$0" & daemon=$!
+    wait $daemon; status=$?
+    [ $status -eq 137 ] || exit $status
+    while kill -0 "$(cat "$1/containerd/containerd.pid")" 2>/dev/null; do sleep 0.1; done
+  done`;
+
 export class Engine {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'pinion-docker-'));
+  /** With its configuration `daemon.json` and its process id in `pid`. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'pinion-docker-'));
   readonly #daemon: ChildProcess;
 
   /** @param runtime The path of the runtime that its containers and its builder use. */
   constructor(runtime: string) {
-    const path = (name: string) => join(this.#directory, name);
+    const path = (name: string) => join(this.directory, name);
     writeFileSync(path('daemon.json'), JSON.stringify(this.#configuration(path, runtime)));
     const log = openSync(path('log'), 'a');
-    // Inside a network namespace of its own dockerd may have its bridge and its rules.
-    const script = 'ip link set lo up && exec dockerd --config-file "$0"';
-    const args = ['--net', '--mount', 'sh', '-c', script, path('daemon.json')];
+    const args = ['--net', '--mount', 'sh', '-c', SERVICE, path('daemon.json'), path('exec')];
     this.#daemon = spawn('unshare', args, { stdio: ['ignore', log, log] });
   }
 
@@ -30,7 +55,7 @@ export class Engine {
       hosts: [this.socket],
       'storage-driver': 'overlay2',
       'exec-opts': ['native.cgroupdriver=cgroupfs'],
-      'cgroup-parent': '/pinion-docker',
+      'cgroup-parent': `/${PARENT}`,
       'live-restore': false,
       'default-runtime': 'tested',
       runtimes: { tested: { path: runtime } },
@@ -38,12 +63,12 @@ export class Engine {
   }
 
   get socket(): string {
-    return `unix://${join(this.#directory, 'socket')}`;
+    return `unix://${join(this.directory, 'socket')}`;
   }
 
   /** A folder for the cases' files. */
   get scratch(): string {
-    const path = join(this.#directory, 'scratch');
+    const path = join(this.directory, 'scratch');
     mkdirSync(path, { recursive: true });
     return path;
   }
@@ -53,7 +78,7 @@ export class Engine {
     const end = Date.now() + PATIENCE;
     while (!this.#answers()) {
       if (this.#daemon.exitCode !== null || Date.now() > end) {
-        const log = readFileSync(join(this.#directory, 'log'), 'utf8');
+        const log = readFileSync(join(this.directory, 'log'), 'utf8');
         throw new Error(`dockerd does not answer: ${log.trim().split('\n').at(-1)}`);
       }
       await sleep(200);
@@ -86,6 +111,17 @@ export class Engine {
       this.#daemon.kill('SIGTERM');
       await ended;
     }
-    rmSync(this.#directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
+    removeGroups();
+  }
+}
+
+/** dockerd leaves the parent of its containers' groups; another engine's containers may be in it. */
+function removeGroups(): void {
+  const groups = globSync(`/sys/fs/cgroup/{.,*}/${PARENT}`);
+  for (const group of groups) {
+    try {
+      rmdirSync(group);
+    } catch {}
   }
 }

@@ -26,6 +26,7 @@ function runCase(runtime: string, { name, seconds }: Case): Promise<Outcome> {
   if (engine === undefined) throw new Error(`no engine for ${runtime}`);
   const env = {
     CASE: join(CASES, `${name}.sh`),
+    DAEMON: engine.directory,
     // The builder that runs its steps by the engine's runtime.
     DOCKER_BUILDKIT: '0',
     DOCKER_HOST: engine.socket,

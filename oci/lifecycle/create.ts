@@ -170,11 +170,12 @@ function newRecord(
 }
 
 function machineSize(
-  { machine: { kernel, vcpus, memoryLimit } }: LaunchPlan,
+  { machine: { kernel, vcpus, firstCpu, memoryLimit } }: LaunchPlan,
   own: string,
 ): MachineSize {
   return {
     vcpus,
+    ...(firstCpu !== undefined && { firstCpu }),
     ...(kernel !== own && { kernel }),
     ...(memoryLimit !== undefined && { memoryLimit }),
   };

@@ -18,6 +18,15 @@ function cpusetSize(list: string): number | undefined {
   return size > 0 ? size : undefined;
 }
 
+/**
+ * `vm.hwConfig.vcpus` is how many CPUs the container's processes have: of the host's, an id's own ones, so that small
+ * machines do not all take the first. Undefined: they have all that their control group gives.
+ */
+function firstCpu({ vm }: Config, id: string): number | undefined {
+  if (!vm?.hwConfig?.vcpus) return undefined;
+  return Buffer.from(id).reduce((sum, byte) => (sum * 31 + byte) % 65_521, 0);
+}
+
 /** As many vCPUs as the container may use cores: what bounds it, or the host's. */
 export function planVcpus(config: Config, cores: number): number {
   const asked = config.vm?.hwConfig?.vcpus;
@@ -71,9 +80,11 @@ function planParameters({ vm }: Config): Set<string> {
 export function planMachine(config: Config, options: PlanOptions): LaunchPlan['machine'] {
   const { kernel, host, missing, verbose } = options;
   const limit = memoryLimit(config);
+  const first = firstCpu(config, options.id);
   return {
     kernel: planKernel(config) ?? kernel,
     vcpus: planVcpus(config, host.cores),
+    ...(first === undefined ? {} : { firstCpu: first }),
     ...(limit === undefined ? {} : { memoryLimit: limit }),
     ...(missing === undefined ? {} : { missing }),
     verbose: (verbose ?? false) || planParameters(config).has('verbose'),

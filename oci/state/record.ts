@@ -5,7 +5,7 @@ import type { ProcessIdentity } from './process.ts';
 
 export type { PlanProcess };
 /** With the kernel that config.json chose, if it did. */
-export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'memoryLimit'> & {
+export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'firstCpu' | 'memoryLimit'> & {
   kernel?: string;
 };
 

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::calls::{Service, ServiceConfig};
 use crate::container::{fds, signals};
 use crate::exec;
 use crate::exit::end_as;
-use crate::machine::{Factory, Guest, Limits};
+use crate::machine::{Factory, Guest, Limits, MISSING_FILE_BYTES};
 
 /// Runs the program at a path and ends this process with its status.
 pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
@@ -32,6 +32,19 @@ pub fn run(kernel: &str, program: &[&str]) -> ExitCode {
 fn open(path: &str) -> Result<OwnedFd, Box<dyn std::error::Error>> {
     let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
     Ok(fds::keep_private(file.into())?)
+}
+
+/// A container's file of counts and of what monitors remember; this one goes with its processes.
+fn counts() -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string; the descriptor is new.
+    let file = unsafe { libc::memfd_create(c"missing".as_ptr(), libc::MFD_CLOEXEC) };
+    if file < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    let file = unsafe { File::from_raw_fd(file) };
+    file.set_len(MISSING_FILE_BYTES)?;
+    fds::keep_private(file.into())
 }
 
 /// The caller's limits, (soft, hard) by number.
@@ -65,7 +78,8 @@ fn launch(kernel: &str, program: &[&str]) -> Result<ExitCode, Box<dyn std::error
         memory: None,
         vcpus: vcpus.unwrap_or(u32::MAX),
     };
-    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, None, limits)?;
+    let missing = Some(fds::keep_private(counts()?)?);
+    let factory = Factory::new(kvm, fds::keep_private, kernel, monitor, missing, limits)?;
     let mut machine = factory.make()?;
     // A benchmark's word on when it executed this monitor (bench/programs/started.c).
     let ticks = std::env::var("PINION_EXEC_TICKS").ok();

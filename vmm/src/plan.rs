@@ -374,6 +374,8 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// How many vCPUs may be brought up: at least 1.
     pub vcpus: u32,
+    /// On which of the CPUs that it may use (by its place among them) it begins: it uses as many as vCPUs. `None`: all.
+    pub first_cpu: Option<u32>,
     /// Bytes that the guest's memory may grow to. `None`: the host's memory.
     pub memory_limit: Option<u64>,
     /// The file (absolute host path) of counts of what guests ask for in vain ([`pinion_abi::missing`]).

@@ -10,6 +10,6 @@ USER builder
 RUN id -un
 CMD ["sh", "-c", "id -un; cat file; wc -l <list"]
 END
-docker build -q -t made . >/dev/null && docker run --rm made
+docker build -q -t made . >/dev/null 2>&1 && docker run --rm made
 docker history -q made | wc -l
 printf 'FROM busybox\nRUN exit 3\n' | docker build -t broken - 2>&1 | grep -c 'returned a non-zero code: 3'

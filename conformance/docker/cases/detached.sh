@@ -8,7 +8,7 @@ echo data >file && docker cp file one:/tmp/file && docker exec one cat /tmp/file
 docker exec one sh -c 'echo back >/tmp/other' && docker cp one:/tmp/other . && cat other
 docker exec --user user --workdir /tmp -e X=y one sh -c 'id -un; pwd; echo $X'
 docker pause one && docker inspect -f '{{.State.Status}}' one && docker unpause one
-docker top one -o comm 2>/dev/null | head -n 1
+docker top one -eo pid,comm | awk '{ print $2 }' | sort -u | grep -v sleep
 docker inspect -f '{{.State.Running}} {{.State.ExitCode}}' one
 docker stop -t 5 one && docker wait one && docker logs one | tail -n 1
 docker start one >/dev/null && sleep 0.5 && docker kill one && docker wait one

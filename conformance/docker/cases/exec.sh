@@ -17,7 +17,7 @@ docker exec one sh -c 'echo out; echo err >&2' 2>/dev/null
 docker exec one cat /proc/1/comm
 docker exec one sh -c 'tr "\0" " " </proc/1/cmdline; echo'
 docker exec one ps -o comm,args
-docker top one -eo comm,args
+docker top one -eo pid,comm,args | sed 's,^[0-9]* *,,'
 for i in 1 2 3 4 5 6 7 8; do docker exec one echo "number $i" & done | sort; wait
 docker exec one sh -c 'yes 0123456789 | head -n 50000' | md5sum
 docker exec one sh -c 'sleep 100' & sleep 1; docker kill one; wait $!; echo $?

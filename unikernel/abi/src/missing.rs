@@ -27,6 +27,7 @@ struct Command {
     count: AtomicU64,
 }
 
+/// The file may be longer: what stands behind is the monitors' own.
 pub const MISSING_BYTES: u64 = PAGE;
 
 const _: () = assert!(size_of::<Missing>() as u64 == MISSING_BYTES);

@@ -3,7 +3,7 @@
 //! The kernel tells an open file's path from the root directory; what is below the mount's own
 //! mount point, behind the mount's root, is the path in the file system, whatever was bound where.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pinion_abi::Errno;
 
+use super::decode::number;
 use super::names::descriptor_name;
 use super::sys;
 
@@ -59,8 +60,14 @@ impl Mounts {
 
     /// The components of an open file's path in its proc file system; none if it cannot be told.
     pub fn locate(&self, proc: RawFd, fd: RawFd) -> Result<Option<Vec<Vec<u8>>>, Errno> {
-        let id = sys::describe(fd)?.stx_mnt_id;
         let path = sys::readlink(proc, &descriptor_name(fd))?;
+        match statmount(fd) {
+            Ok(mount) => return Ok(mount.and_then(|mount| mount.within(&path))),
+            // A host before Linux 6.8.
+            Err(Errno::ENOSYS) => {}
+            Err(errno) => return Err(errno),
+        }
+        let id = sys::describe(fd)?.stx_mnt_id;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = match &mut *state {
             Some(state) if state.pid == sys::pid() => {
@@ -122,6 +129,54 @@ impl Mount {
         Some(names)
     }
 }
+
+/// statmount(2) of the mount that an open file lies in, if it is one of a proc file system.
+fn statmount(fd: RawFd) -> Result<Option<Mount>, Errno> {
+    let flags = libc::AT_EMPTY_PATH;
+    let described = sys::stat_path(fd, sys::EMPTY, flags, STATX_MNT_ID_UNIQUE)?;
+    if described.stx_mask & STATX_MNT_ID_UNIQUE == 0 {
+        return Err(Errno::ENOSYS);
+    }
+    let id = described.stx_mnt_id;
+    let wanted = STATMOUNT_SB_BASIC | STATMOUNT_MNT_ROOT | STATMOUNT_MNT_POINT;
+    let request: [u64; 3] = [size_of::<[u64; 3]>() as u64, id, wanted];
+    // Of 8 bytes each, as struct statmount is aligned.
+    let mut answer = vec![0u64; (STATMOUNT_BYTES + 2 * libc::PATH_MAX as usize) / 8];
+    let room = answer.len() as u64 * 8;
+    let to = answer.as_mut_ptr() as u64;
+    let args = [request.as_ptr() as u64, to, room, 0, 0, 0];
+    // SAFETY: the kernel reads the request and writes at most `room` bytes.
+    match unsafe { sys::call(SYS_STATMOUNT, args) } {
+        Ok(_) => {}
+        // The process does not see it.
+        Err(Errno::EPERM | Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(errno),
+    }
+    let bytes: Vec<u8> = answer.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    if number(&bytes, SB_MAGIC) != libc::PROC_SUPER_MAGIC as u64 {
+        return Ok(None);
+    }
+    let text = |at: usize| {
+        let start = STATMOUNT_BYTES + number(&bytes, at) as u32 as usize;
+        let text = CStr::from_bytes_until_nul(bytes.get(start..)?).ok()?;
+        Some(text.to_bytes().to_vec())
+    };
+    Ok(text(MNT_ROOT)
+        .zip(text(MNT_POINT).filter(|point| !point.is_empty()))
+        .map(|(root, point)| Mount { id, root, point }))
+}
+
+/// linux/mount.h, linux/stat.h.
+const SYS_STATMOUNT: i64 = 457;
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+const STATMOUNT_SB_BASIC: u64 = 0x01;
+const STATMOUNT_MNT_ROOT: u64 = 0x08;
+const STATMOUNT_MNT_POINT: u64 = 0x10;
+/// struct statmount: its bytes before the strings, and where in it stand `sb_magic`, `mnt_root` and `mnt_point`.
+const STATMOUNT_BYTES: usize = 512;
+const SB_MAGIC: usize = 24;
+const MNT_ROOT: usize = 104;
+const MNT_POINT: usize = 108;
 
 fn read(file: RawFd) -> Result<Vec<Mount>, Errno> {
     let mut text = Vec::new();

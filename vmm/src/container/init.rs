@@ -24,6 +24,7 @@ use super::program::{self, ProgramError};
 use super::rlimits::Limits;
 use super::rooted::Root;
 use super::rootfs::Rootfs;
+use super::scheduling;
 use super::settings;
 use super::signals;
 use super::ties::Ties;
@@ -64,6 +65,7 @@ fn init(
     } = host;
     let sources = mounts::open_sources(&plan.mounts, idmapped, namespaces.makes_user());
     isolate(plan, namespaces)?;
+    scheduling::bind(&plan.machine).map_err(SetupError::from)?;
     // While the host's /proc and /sys are in sight, and nothing is given up yet.
     let machine_limits = plan.machine.limits();
     let factory = Factory::new(

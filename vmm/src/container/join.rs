@@ -82,7 +82,7 @@ fn run(
     let begun = ties.begin(Some(groups)).and_then(|()| {
         match affinity.and_then(|affinity| affinity.lasting.as_deref()) {
             Some(cpus) => Ok(scheduling::set_affinity(cpus)?),
-            None => Ok(()),
+            None => Ok(scheduling::bind(&plan.machine)?),
         }
     });
     let begun = begun.map_err(InitError::from);

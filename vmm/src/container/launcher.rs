@@ -26,6 +26,7 @@ use super::ties::{Ties, READY};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
 use crate::exit::{end_as, ExitStatus};
+use crate::machine::MISSING_FILE_BYTES;
 use crate::plan::{self, LaunchPlan};
 
 #[derive(Debug, thiserror::Error)]
@@ -249,7 +250,7 @@ impl HostFiles {
             missing: machine
                 .missing
                 .as_ref()
-                .map(|path| open(path, libc::O_RDWR).and_then(private))
+                .map(|path| open_missing(path).and_then(private))
                 .transpose()?,
             fifo: fifo
                 .map(|path| open(path, libc::O_PATH).and_then(private))
@@ -257,6 +258,19 @@ impl HostFiles {
             idmapped: Vec::new(),
         })
     }
+}
+
+/// The file that the runtime made for the counts also has what monitors remember.
+fn open_missing(path: &Path) -> Result<OwnedFd, LaunchError> {
+    let file = File::from(open(path, libc::O_RDWR)?);
+    let failed = |error: std::io::Error| LaunchError::Call {
+        call: "ftruncate",
+        errno: error.into(),
+    };
+    if file.metadata().map_err(failed)?.len() < MISSING_FILE_BYTES {
+        file.set_len(MISSING_FILE_BYTES).map_err(failed)?;
+    }
+    Ok(file.into())
 }
 
 /// (the launcher's, the new process's)

@@ -2,7 +2,8 @@
 //! monitor's threads have all this from the one that makes them.
 
 use crate::errno::{check, Errno};
-use crate::plan::{MemoryPolicy, Process, Scheduler};
+use crate::machine::start::allowed_cpus;
+use crate::plan::{Machine, MemoryPolicy, Process, Scheduler};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulingError {
@@ -114,9 +115,33 @@ pub fn set_affinity(cpus: &[u16]) -> Result<(), SchedulingError> {
     Ok(())
 }
 
+/// Lets this process, and those that it makes, run on as many CPUs as the machine has vCPUs, where its plan says
+/// so.
+pub fn bind(machine: &Machine) -> Result<(), SchedulingError> {
+    match machine.first_cpu {
+        Some(first) => set_affinity(&chosen(&allowed_cpus(), first, machine.vcpus)),
+        None => Ok(()),
+    }
+}
+
+/// `count` of the CPUs, from the one at the place `first` on, in turn.
+fn chosen(cpus: &[u32], first: u32, count: u32) -> Vec<u16> {
+    let begin = first as usize % cpus.len().max(1);
+    let turned = cpus.iter().cycle().skip(begin).take(cpus.len());
+    turned.take(count as usize).map(|cpu| *cpu as u16).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mask;
+    use super::{chosen, mask};
+
+    #[test]
+    fn as_many_cpus_as_asked_for_and_there() {
+        assert_eq!(chosen(&[1, 3, 5], 4, 2), [3, 5]);
+        assert_eq!(chosen(&[1, 3, 5], 2, 2), [5, 1]);
+        assert_eq!(chosen(&[1, 3], 7, 9), [3, 1]);
+        assert!(chosen(&[], 7, 9).is_empty());
+    }
 
     #[test]
     fn a_mask_has_a_bit_for_each_number() {

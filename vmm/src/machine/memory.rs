@@ -36,6 +36,10 @@ const _: () = assert!(MOST <= VDSO_PHYSICAL);
 pub enum MemoryError {
     #[error("reserve {bytes} bytes of addresses for the guest: {source}")]
     Reserve { bytes: u64, source: io::Error },
+    #[error(
+        "vm.hwConfig.memory: {limit} bytes are less than the {FIRST} that a microVM starts with"
+    )]
+    TooSmall { limit: u64 },
     #[error("map the file of counts: {0}")]
     Counts(io::Error),
     #[error("give the guest memory: {0}")]
@@ -61,7 +65,10 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Reserves addresses for `limit` bytes, of which none has memory yet.
     pub fn reserve(limit: u64) -> Result<Memory, MemoryError> {
-        let limit = limit.clamp(FIRST, MOST) / GRANULE * GRANULE;
+        if limit < FIRST {
+            return Err(MemoryError::TooSmall { limit });
+        }
+        let limit = limit.min(MOST) / GRANULE * GRANULE;
         // One more, to align the start.
         let bytes = limit.next_multiple_of(LARGEST_PAGE) + LARGEST_PAGE;
         let failed = || MemoryError::Reserve {

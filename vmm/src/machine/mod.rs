@@ -9,12 +9,14 @@ mod kick;
 mod known;
 mod memory;
 mod posted;
+mod profile;
 mod report;
 mod requests;
 mod search;
 mod server;
 mod signals;
-mod start;
+mod sites;
+pub mod start;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,8 @@ pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
+use sites::Sites;
+pub use sites::FILE_BYTES as MISSING_FILE_BYTES;
 use timeline::Timeline;
 
 #[derive(Debug, thiserror::Error)]
@@ -294,6 +298,7 @@ impl Machine {
         })?;
         self.timeline.mark("task");
         let machinery = Machinery {
+            sites: self.factory.missing().and_then(Sites::map),
             vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,

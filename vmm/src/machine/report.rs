@@ -84,6 +84,7 @@ pub fn counters(server: &Server) {
         text.push_str(&format!(", {name} {}", counter.load(Ordering::Relaxed)));
     }
     line(text.as_bytes());
+    line(format!("requests: {}", server.profile.text()).as_bytes());
     let guest = [
         (
             "first instruction",

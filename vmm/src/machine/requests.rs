@@ -15,14 +15,15 @@ use pinion_abi::Errno;
 
 use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::{self, Server};
+use super::sites::Sites;
 use super::timeline::Timeline;
-use super::{futex, report, search, signals, timers, workers};
+use super::{futex, report, search, signals, sites, timers, workers};
 use crate::calls::{Answer, GuestMemory, SlotData};
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
 
-/// Files whose text is at most this large get all their pages at once.
-const POPULATED_FILE: u64 = 4 << 20;
+/// Files of which at most so much is mapped get all their pages at once: of a larger one most are not touched.
+const POPULATED_FILE: u64 = 256 << 10;
 /// As much text is searched for `cpuid`.
 const SEARCHED: usize = 8 << 20;
 /// The longest text for the log.
@@ -30,6 +31,7 @@ const LOG_BYTES: usize = 512;
 
 /// What these requests need besides the guest's memory.
 pub struct Machinery {
+    pub sites: Option<Sites>,
     /// Another one after fork(2).
     pub vm: Mutex<Vm>,
     /// The program's file.
@@ -227,13 +229,27 @@ impl Server {
         let bytes = usize::try_from(bytes)
             .map_err(|_| Errno::EINVAL)?
             .min(SEARCHED);
-        let mut found = Vec::new();
-        search::cpuid(self.file(fd, flags)?, start, bytes, |at| {
-            found.extend_from_slice(&(at as u32).to_le_bytes());
-            found.len() < 4 * FOUND
-        })?;
-        slot.copy_out(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, &found)?;
-        Ok(found.len() as i64 / 4)
+        let file = self.file(fd, flags)?;
+        let sites = self.machinery.sites.as_ref();
+        let sites = sites.and_then(|sites| Some((sites, sites::key(file, start, bytes)?)));
+        let found = match sites.and_then(|(sites, key)| sites.find(key)) {
+            Some(found) => found,
+            None => {
+                let mut found = Vec::new();
+                search::cpuid(file, start, bytes, |at| {
+                    found.push(at as u32);
+                    found.len() < FOUND
+                })?;
+                if let Some((sites, key)) = sites {
+                    sites.keep(key, &found);
+                }
+                found
+            }
+        };
+        let offset = usize::try_from(offset).map_err(|_| Errno::EFAULT)?;
+        let words: Vec<[u8; 4]> = found.iter().map(|place| place.to_le_bytes()).collect();
+        slot.copy_out(offset, words.as_flattened())?;
+        Ok(found.len() as i64)
     }
 
     /// The file that a request names: the program's own, or a descriptor of the guest.

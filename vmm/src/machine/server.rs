@@ -12,6 +12,7 @@ use pinion_abi::Errno;
 use super::helper::Crowded;
 use super::memory::Memory;
 use super::posted::Posted;
+use super::profile::Profile;
 use super::requests::{last_errno, Machinery};
 use super::signals;
 use super::ticker::Ticker;
@@ -35,6 +36,7 @@ pub struct Server {
     pub(super) workers: Workers,
     pub(super) posted: Posted,
     pub(super) crowded: Crowded,
+    pub(super) profile: Profile,
 }
 
 /// What the vCPU left for.
@@ -79,6 +81,7 @@ impl Server {
     pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
         let vcpus = Vcpus::default();
         vcpus.start();
+        let profile = Profile::new(machinery.verbose);
         Server {
             memory,
             service,
@@ -91,6 +94,7 @@ impl Server {
             workers: Workers::default(),
             posted: Posted::default(),
             crowded: Crowded::default(),
+            profile,
         }
     }
 
@@ -288,12 +292,14 @@ impl Server {
             args: std::array::from_fn(|at| slot.args[at].load(Ordering::Relaxed)),
         };
         let ahead = self.may_look_ahead(&mut request);
-        let answer = if request.number >= machine::GROW {
-            self.machine(&data, &request, may_block)
-        } else {
-            self.service()
-                .serve(&self.memory, &data, request, may_block)
-        };
+        let answer = self.profile.count(request.number, || {
+            if request.number >= machine::GROW {
+                self.machine(&data, &request, may_block)
+            } else {
+                self.service()
+                    .serve(&self.memory, &data, request, may_block)
+            }
+        });
         let state = match answer {
             Answer::Result(value) => {
                 slot.result.store(value, Ordering::Relaxed);

@@ -13,6 +13,13 @@ use crate::kvm::KvmError;
 
 /// The CPUs that this process may run on, up to `most`.
 pub fn cpus(most: u32) -> Vec<u32> {
+    let mut cpus = allowed_cpus();
+    cpus.truncate((most as usize).clamp(1, MAX_VCPUS));
+    cpus
+}
+
+/// The CPUs that this process may run on.
+pub fn allowed_cpus() -> Vec<u32> {
     // SAFETY: the call fills the set, whose size it is told; the macros read it.
     let mut cpus: Vec<u32> = unsafe {
         let mut set: libc::cpu_set_t = zeroed();
@@ -25,7 +32,6 @@ pub fn cpus(most: u32) -> Vec<u32> {
         // More CPUs than the set has bits.
         cpus.push(0);
     }
-    cpus.truncate((most as usize).clamp(1, MAX_VCPUS));
     cpus
 }
 

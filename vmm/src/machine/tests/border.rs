@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use crate::machine::kick;
 use crate::machine::memory::{Memory, FIRST};
 use crate::machine::requests::Machinery;
 use crate::machine::server::{Direct, Server};
+use crate::machine::sites::{Sites, FILE_BYTES};
 use crate::machine::timeline::Timeline;
 
 /// Where a contained test finds /dev/kvm, which it could not open.
@@ -84,7 +85,12 @@ pub fn server(limit: u64) -> Arc<Server> {
         filters: Filters::default(),
     })
     .unwrap();
+    std::fs::write("/sites", []).unwrap();
+    let sites = File::options().read(true).write(true).open("/sites");
+    let sites = sites.unwrap();
+    sites.set_len(FILE_BYTES).unwrap();
     let machinery = Machinery {
+        sites: Sites::map(sites.as_fd()),
         vm: vm.into(),
         executable: executable(),
         verbose: false,
