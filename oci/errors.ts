@@ -59,6 +59,8 @@ const RUNC_TEXTS = {
   ERR_PINION_INIT_ALIVE: 'container init still running',
   ERR_PINION_EXEC_STOPPED: 'cannot exec in a stopped container',
   ERR_PINION_EXEC_PAUSED: 'cannot exec in a paused container (use --ignore-paused to override)',
+  ERR_PINION_OOM:
+    'unable to start container process: container init was OOM-killed (memory limit too low?)',
   ERR_PINION_NO_ARGS: 'process args cannot be empty',
   ERR_PINION_NOT_PAUSED: 'container not paused',
   ERR_PINION_CONSOLE_MISSING:

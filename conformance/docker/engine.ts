@@ -1,23 +1,15 @@
 /** A private dockerd(8) with its own folders, socket and network namespace. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import {
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removeGroups } from '../groups.ts';
 
 const PATIENCE = 30_000;
 
 /** What its containers' control groups are below. */
-const PARENT = 'pinion-docker';
+export const PARENT = 'pinion-docker';
 
 /**
  * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. Killed with -9 it begins again, after
@@ -112,16 +104,6 @@ export class Engine {
       await ended;
     }
     rmSync(this.directory, { recursive: true, force: true });
-    removeGroups();
-  }
-}
-
-/** dockerd leaves the parent of its containers' groups; another engine's containers may be in it. */
-function removeGroups(): void {
-  const groups = globSync(`/sys/fs/cgroup/{.,*}/${PARENT}`);
-  for (const group of groups) {
-    try {
-      rmdirSync(group);
-    } catch {}
+    removeGroups(PARENT);
   }
 }

@@ -3,11 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeGroups } from '../groups.ts';
 import { makeImage } from '../image.ts';
 import type { Engine } from '../suite.ts';
 
-/** Also what infra containers of pods run: podman's own image for them is in a registry. */
-const IMAGE = 'localhost/busybox';
+/** The second one is for infra containers of pods: podman's own is in a registry. */
+const IMAGES = { 'localhost/busybox': ['sh'], 'localhost/pause': ['sleep', '1000'] };
 
 export class Podman implements Engine {
   readonly directory = mkdtempSync(join(tmpdir(), 'pinion-podman-'));
@@ -26,8 +27,7 @@ export class Podman implements Engine {
       [engine]
       cgroup_manager = "cgroupfs"
       events_logger = "file"
-      infra_image = "${IMAGE}"
-      infra_command = "/bin/sleep 1000"
+      infra_image = "localhost/pause"
       runtime = "tested"
       runtime_supports_json = ["tested"]
       tmp_dir = "${this.#path('tmp')}"
@@ -61,14 +61,18 @@ export class Podman implements Engine {
 
   prepare(): void {
     const archive = makeImage(this.directory);
-    const changes = ['CMD ["sh"]', 'ENV PATH=/bin'].flatMap((change) => ['--change', change]);
-    execFileSync('podman', ['import', '-q', ...changes, archive, IMAGE], {
-      env: { PATH: process.env.PATH, ...this.env },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    for (const [name, command] of Object.entries(IMAGES)) {
+      const changes = [`CMD ${JSON.stringify(command)}`, 'ENV PATH=/bin'];
+      const options = changes.flatMap((change) => ['--change', change]);
+      execFileSync('podman', ['import', '-q', ...options, archive, name], {
+        env: { PATH: process.env.PATH, ...this.env },
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+    }
   }
 
   stop(): void {
     rmSync(this.directory, { recursive: true, force: true });
+    removeGroups('libpod_parent');
   }
 }

@@ -15,6 +15,7 @@ const ID = 4242;
 const BEFORE = `
   over() { mount --bind "$DIRECTORY/$1" "$2"; }
   mount -t tmpfs tmpfs /run
+  mount --make-rshared /
   { cat /etc/passwd; echo "$RUNNER:x:$ID:$ID::$DIRECTORY/home:/bin/sh"; } >"$DIRECTORY/passwd"
   { cat /etc/group; echo "$RUNNER:x:$ID:"; } >"$DIRECTORY/group"
   echo "$RUNNER:200000:65536" >"$DIRECTORY/subid"
@@ -61,7 +62,7 @@ export class Rootless implements Engine {
       `;
     writeFileSync(join(home, 'containers.conf'), containers);
     this.env = {
-      BUILDAH_ISOLATION: 'oci',
+      BUILDAH_ISOLATION: 'rootless',
       BUILDAH_RUNTIME: seen,
       CONTAINERS_CONF: join(home, 'containers.conf'),
       DIRECTORY: this.directory,

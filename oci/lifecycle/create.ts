@@ -10,6 +10,7 @@ import { DirectoryLock } from '../state/lock.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
 import type { ContainerRecord, MachineSize } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
+import { oomKills } from '../stats/oom.ts';
 import { readBundle } from './bundle.ts';
 import { checkConsole } from './console.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
@@ -95,8 +96,9 @@ export async function createContainer(
     if (options.pidFile !== undefined) writePidFile(options.pidFile, init.pid);
     return { record, session: init.session };
   } catch (error) {
+    const reason = isOutOfMemory(error, record) ? runcError('ERR_PINION_OOM') : error;
     await undo(native, launch);
-    throw error;
+    throw reason;
   } finally {
     lock.release();
   }
@@ -212,6 +214,11 @@ function makeMissing(path: string): void {
 /** The host's id of id 0 of the container. */
 function hostId(mappings: LaunchPlan['uidMappings']): number {
   return mappings.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
+}
+
+/** Whether the launcher tells of an init that the kernel has killed for want of memory. */
+function isOutOfMemory(error: unknown, { cgroups }: ContainerRecord): boolean {
+  return messageOf(error).endsWith('ended before it was ready: signal 9') && oomKills(cgroups) > 0;
 }
 
 /** Whatever goes wrong here, the error that led here says more. */

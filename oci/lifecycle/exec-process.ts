@@ -1,6 +1,6 @@
 /** The process of an `exec` with flags: the container's own with changes, by runc's rules. */
 import { OciError } from '../errors.ts';
-import { knownCapabilities, type Warn } from '../plan/process.ts';
+import { checkIds, knownCapabilities, type Warn } from '../plan/process.ts';
 import { refuseUnsupportedProcess } from '../plan/unsupported.ts';
 import type { PlanProcess } from '../state/record.ts';
 
@@ -59,8 +59,8 @@ function parseId(text: string, what: string): number {
     throw invalid(`parsing ${text} as int for ${what} failed: ${reason}`);
   }
   const id = Number(text);
-  if (id >= 0 && id < 2 ** 32 - 1) return id;
-  throw invalid(`parsing ${text} as int for ${what} failed: it is out of range`);
+  checkIds(id);
+  return id;
 }
 
 function parseGid(text: string): number {

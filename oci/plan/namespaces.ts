@@ -24,14 +24,23 @@ export function planNamespaces(config: Config): Namespaces {
   });
   const twice = namespaces.find(({ type }, i) => namespaces.findIndex((n) => n.type === type) < i);
   if (twice) throw planError(`malformed spec file: duplicated ns "${twice.type}"`);
-  if (!hasNamespace(namespaces, 'mount')) {
-    throw unsupportedError(
-      'linux.namespaces',
-      'a container without a mount namespace of its own is not supported',
-    );
-  }
+  if (!hasNamespace(namespaces, 'mount')) refuseHostMounts(config);
   for (const { path } of namespaces) if (path !== undefined) checkPath(path);
   return namespaces;
+}
+
+/**
+ * runc then makes the container's mounts on the host, where they stay for ever, and a chroot(2) that root of the
+ * container leaves at will.
+ */
+function refuseHostMounts({ linux }: Config): never {
+  if ([...(linux?.maskedPaths ?? []), ...(linux?.readonlyPaths ?? [])].length > 0) {
+    throw planError('unable to restrict sys entries without a private MNT namespace');
+  }
+  throw unsupportedError(
+    'linux.namespaces',
+    'a container without a mount namespace of its own is not supported',
+  );
 }
 
 /** The monitor joins by this path; what is wrong with it is said before anything is made. */

@@ -71,6 +71,16 @@ function checkScore(score: number): number {
   throw propertyError('process.oomScoreAdj', `expected -1000 to 1000, found ${score}`);
 }
 
+/**
+ * runc's range. Beyond the kernel's own, which is twice as large, is -1: there a change of user would change nothing.
+ */
+export function checkIds(...ids: readonly number[]): void {
+  if (ids.every((id) => id >= 0 && id < 2 ** 31)) return;
+  throw planError(
+    'unable to start container process: unable to setup user: uids and gids must be in range 0-2147483647',
+  );
+}
+
 /** As runc, which takes the size as numbers of 16 bits when there are both. */
 function planTerminal({ consoleSize }: SpecProcess): NonNullable<PlanProcess['terminal']> {
   const { height, width } = consoleSize ?? { height: 0, width: 0 };
@@ -84,6 +94,7 @@ const NONE: SpecProcess = { cwd: '/', args: [] };
 export function planProcess(process: SpecProcess = NONE, warn: Warn = () => {}): PlanProcess {
   if (process.args === undefined) throw planError('process property must not be empty');
   const { user, capabilities, oomScoreAdj } = process;
+  checkIds(user?.uid ?? 0, user?.gid ?? 0, ...(user?.additionalGids ?? []));
   const plan: PlanProcess = {
     args: process.args,
     env: process.env ?? [],

@@ -305,7 +305,8 @@ fn control_groups_are_made_before_the_init_goes_on() {
 
     plan["cgroup"]["writes"][0]["optional"] = json!(false);
     let message = Monitor::spawn(&plan).error();
-    assert!(message.starts_with("failed to write \"1\" to"), "{message}");
+    let expected = "unable to apply cgroup configuration: failed to write \"1\": write ";
+    assert!(message.contains(expected), "{message}");
     fs::remove_dir(&group).unwrap();
 }
 

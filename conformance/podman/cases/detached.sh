@@ -29,7 +29,7 @@ podman run -d --name three --restart on-failure:2 busybox sh -c 'exit 4' >/dev/n
 podman inspect -f '{{.RestartCount}} {{.State.ExitCode}}' three
 podman create --name four busybox sh -c 'echo made; exit 2' >/dev/null; podman start -a four; echo $?
 podman inspect -f '{{.State.Status}} {{.State.OOMKilled}}' four
-podman run --name five --memory 16m busybox sh -c 'tail /dev/zero; echo survived'; podman inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' five
+podman run --name five --memory 16m busybox sh -c 'tail /dev/zero; echo survived' 2>/dev/null; podman inspect -f '{{.State.ExitCode}} {{.State.OOMKilled}}' five
 podman run -d --name six busybox sleep 100 >/dev/null; podman container checkpoint six >/dev/null 2>&1; echo $?
 podman mount six >/dev/null && podman diff six | wc -l
 podman events --since 5m --stream=false --filter container=four --format '{{.Status}}' | sort -u | tr '\n' ' '

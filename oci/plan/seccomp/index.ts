@@ -4,7 +4,7 @@
  */
 import type { PlanProcess } from '../../launch-plan.ts';
 import type { Config } from '../../spec/index.ts';
-import { propertyError, unsupportedError } from '../errors.ts';
+import { planError, propertyError, unsupportedError } from '../errors.ts';
 import { assemble, type Case, type Comparison, type Rule } from './assemble.ts';
 import { SYSTEM_CALLS } from './system-calls.ts';
 
@@ -43,10 +43,28 @@ const FLAGS: ReadonlySet<string> = new Set([
   'SECCOMP_FILTER_FLAG_TSYNC',
 ]);
 
-function verdict(path: string, action: Action, errno: number | undefined): number {
-  if (action === 'SCMP_ACT_NOTIFY') {
-    throw unsupportedError(path, 'SCMP_ACT_NOTIFY is not supported yet');
+/**
+ * A listener may answer that the host is to go on with the call: Linux then makes it in the thread that asked, and
+ * nobody else hears of it. So what asks here for a guest would have to make the guest's call itself, and it would have
+ * to have the guest's memory at the guest's addresses, since listeners read arguments in /proc/PID/mem.
+ */
+const NO_LISTENERS = 'SCMP_ACT_NOTIFY is not supported';
+
+/** runc's rules for what asks a listener, in its words. A listener that nobody asks is none. */
+function checkNotify({ defaultAction, syscalls = [], listenerPath = '' }: Profile): void {
+  const isNotified = ({ action }: Syscall) => action === 'SCMP_ACT_NOTIFY';
+  const refuse = (why: string) => planError(`unable to start container process: ${why}`);
+  if (defaultAction === 'SCMP_ACT_NOTIFY') {
+    throw refuse('unable to init seccomp: SCMP_ACT_NOTIFY cannot be used as default action');
   }
+  if (syscalls.some((rule) => isNotified(rule) && rule.names.includes('write'))) {
+    throw refuse('unable to init seccomp: SCMP_ACT_NOTIFY cannot be used for the write syscall');
+  }
+  if (listenerPath === '' && syscalls.some(isNotified)) throw refuse('listenerPath is not set');
+}
+
+function verdict(path: string, action: Action, errno: number | undefined): number {
+  if (action === 'SCMP_ACT_NOTIFY') throw unsupportedError(path, NO_LISTENERS);
   const { value, data } = VERDICTS[action];
   if (data === undefined) return value;
   const given = errno ?? EPERM;
@@ -101,9 +119,7 @@ function newest(syscalls: readonly Syscall[]): number {
 export function planSeccomp(profile: Profile | undefined): PlanProcess['seccomp'] {
   if (profile === undefined) return undefined;
   const { syscalls = [], architectures = [], flags = [] } = profile;
-  if ((profile.listenerPath ?? '') !== '') {
-    throw unsupportedError('linux.seccomp.listenerPath', 'listeners are not supported yet');
-  }
+  checkNotify(profile);
   const strange = flags.findIndex((flag) => !FLAGS.has(flag));
   if (strange >= 0) {
     throw unsupportedError(`linux.seccomp.flags[${strange}]`, `${flags[strange]} is for listeners`);

@@ -13,7 +13,7 @@ const NO_EFFECT: Record<string, string> = {
   'process.consoleSize.height': 'must be ignored without a terminal',
   'process.consoleSize.width': 'must be ignored without a terminal',
   'vm.image.format': 'of vm.image.path, which is refused',
-  'linux.seccomp.listenerMetadata': 'of linux.seccomp.listenerPath, which is refused',
+  'linux.seccomp.listenerMetadata': 'of SCMP_ACT_NOTIFY, which is refused',
   'linux.resources.memory.kernel': 'obsolete: Linux has no such limit, runc ignores it',
   'linux.resources.memory.kernelTCP': 'obsolete: runc ignores it',
   'linux.resources.memory.useHierarchy': 'always so in Linux >= 5.11',

@@ -292,13 +292,33 @@ const many = Array.from({ length: 900 }, (_, i) => ({
   args: [{ index: 0, value: i, op: 'SCMP_CMP_EQ' }],
 }));
 
+test('a listener that nobody asks is none', () => {
+  const seccomp = {
+    defaultAction: 'SCMP_ACT_ALLOW',
+    listenerPath: '/run/x',
+    listenerMetadata: 'x',
+  };
+  const linux = { namespaces: [{ type: 'mount' as const }], seccomp } as object;
+  expect(plan({ linux }).process.seccomp).toBeDefined();
+});
+
 test.each([
-  [{ defaultAction: 'SCMP_ACT_NOTIFY' }, 'linux.seccomp.defaultAction: SCMP_ACT_NOTIFY is'],
+  [
+    { defaultAction: 'SCMP_ACT_NOTIFY' },
+    'unable to init seccomp: SCMP_ACT_NOTIFY cannot be used as default action',
+  ],
   [
     { syscalls: [{ names: ['read'], action: 'SCMP_ACT_NOTIFY' }] },
-    'linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported yet',
+    'unable to start container process: listenerPath is not set',
   ],
-  [{ listenerPath: '/run/x' }, 'linux.seccomp.listenerPath: listeners are not supported yet'],
+  [
+    { listenerPath: '/run/x', syscalls: [{ names: ['read', 'write'], action: 'SCMP_ACT_NOTIFY' }] },
+    'unable to init seccomp: SCMP_ACT_NOTIFY cannot be used for the write syscall',
+  ],
+  [
+    { listenerPath: '/run/x', syscalls: [{ names: ['read'], action: 'SCMP_ACT_NOTIFY' }] },
+    'linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported',
+  ],
   [
     { flags: ['SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'] },
     'linux.seccomp.flags[1]: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is for listeners',
@@ -324,5 +344,5 @@ test.each([
   const error = refusal({
     linux: { seccomp: { defaultAction: 'SCMP_ACT_ERRNO', ...seccomp } },
   } as never);
-  expect(error).toContain(`config.json: ${message}`);
+  expect(error).toContain(message);
 });

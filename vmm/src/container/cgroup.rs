@@ -14,7 +14,7 @@ pub enum CgroupError {
     Create { path: PathBuf, errno: Errno },
     #[error("error adding process to cgroups: open {}: {errno}", path.display())]
     Open { path: PathBuf, errno: Errno },
-    #[error("failed to write {value:?} to {}: {errno}", path.display())]
+    #[error("failed to write {value:?}: write {}: {errno}", path.display())]
     Write {
         path: PathBuf,
         value: String,

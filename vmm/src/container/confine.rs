@@ -105,7 +105,7 @@ fn become_process(
         credentials::no_new_privileges().map_err(SetupError::from)?;
     }
     seccomp::install().map_err(SetupError::from)?;
-    credentials::become_user(process).map_err(SetupError::from)?;
+    credentials::become_user(process).map_err(InitError::User)?;
     if !dumpable {
         hide().map_err(step("prctl(PR_SET_DUMPABLE)"))?;
     }

@@ -12,9 +12,18 @@ pub enum CredentialsError {
     Call { call: &'static str, errno: Errno },
 }
 
+/// To setresuid(2) it means that the id stays as it is.
+const NO_ID: u32 = u32::MAX;
+
 /// Takes user, groups and capabilities of the plan, in runc's order: what needs a privilege goes
 /// before the privilege.
 pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
+    if [process.uid, process.gid].contains(&NO_ID) {
+        return Err(CredentialsError::Call {
+            call: "setuid",
+            errno: Errno(libc::EINVAL),
+        });
+    }
     let capabilities = match &process.capabilities {
         Some(capabilities) => Capabilities::try_from(capabilities)?,
         None => Capabilities::default(),

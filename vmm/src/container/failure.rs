@@ -29,6 +29,9 @@ pub enum InitError {
     Setup(#[from] SetupError),
     #[error("unable to start container process: {0}")]
     Program(#[from] ProgramError),
+    /// As what is wrong with the program, in runc's words.
+    #[error("unable to start container process: {0}")]
+    User(CredentialsError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("exec fifo: {0}")]

@@ -51,7 +51,7 @@ pub enum LaunchError {
     Open { path: PathBuf, errno: Errno },
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
-    #[error(transparent)]
+    #[error("unable to start container process: unable to apply cgroup configuration: {0}")]
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
     NetDevice(#[from] NetDeviceError),

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MaskError {
-    #[error("can't mask path {path:?}: {errno}")]
+    #[error("can't mask path {}: {errno}", path.display())]
     Mask { path: PathBuf, errno: Errno },
     #[error("can't make {path:?} read-only: {errno}")]
     ReadOnly { path: PathBuf, errno: Errno },
@@ -66,7 +66,7 @@ fn read_only(root: &Root, path: &Path) -> Result<(), Errno> {
 fn existing(root: &Root, path: &Path) -> Result<Option<OwnedFd>, Errno> {
     match root.resolve(path) {
         Ok(target) => Ok(Some(target)),
-        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        Err(Errno(libc::ENOENT)) => Ok(None),
         Err(errno) => Err(errno),
     }
 }

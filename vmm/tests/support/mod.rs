@@ -90,6 +90,7 @@ impl Bundle {
             "hostname": null,
             "domainname": null,
             "sysctl": {},
+            "netDevices": [],
             "process": {
                 "args": ["/bin/program"],
                 "env": ["PATH=/bin"],
