@@ -1,11 +1,14 @@
 //! mmap(2) and its family.
 
+use core::sync::atomic::Ordering;
+
 use pinion_abi::calls::machine;
 use pinion_abi::layout::{GRANULE, PAGE, USER_END, USER_START};
 use pinion_abi::Errno;
 
 use super::limits;
 use crate::arch::Frame;
+use crate::boot;
 use crate::channel;
 use crate::mm::areas::{page_up, Area, Backing, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::mm::space::{AddressSpace, SPACE};
@@ -344,7 +347,7 @@ pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
     let wanted = frame.rdi;
     let mut space = SPACE.lock();
     let now = space.break_end;
-    if wanted < space.break_start || wanted > USER_END / 2 {
+    if wanted < space.break_start || wanted > space.top {
         return Ok(now);
     }
     let (Some(old), Some(new)) = (page_up(now), page_up(wanted)) else {
@@ -364,6 +367,8 @@ pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
         return Ok(now);
     }
     space.break_end = wanted;
+    let told = &boot::portrait().break_end;
+    told.store(wanted, Ordering::Relaxed);
     Ok(wanted)
 }
 

@@ -79,6 +79,7 @@ pub fn start(first: Arc<Thread>) {
         (*variables()).kernel_rsp = first.stack_top();
     }
     first.vcpu.store(0, Ordering::Relaxed);
+    first.tell(first.id());
     SCHEDULER.lock().threads.insert(first.id(), first);
 }
 
@@ -111,6 +112,7 @@ pub fn add(thread: Arc<Thread>) {
     let alone = {
         let mut scheduler = SCHEDULER.lock();
         let alone = scheduler.threads.len() == 1;
+        thread.tell(thread.id());
         scheduler.threads.insert(thread.id(), Arc::clone(&thread));
         alone
     };
@@ -403,7 +405,7 @@ pub fn keep_current(id: u32) {
         scheduler.deadlines.clear();
         let mut threads = core::mem::take(&mut scheduler.threads);
         if let Some(itself) = threads.remove(&current().id()) {
-            itself.id.store(id, Ordering::Relaxed);
+            itself.set_id(id);
             scheduler.threads.insert(id, itself);
         }
         scheduler.tell();
@@ -416,7 +418,7 @@ pub fn keep_current(id: u32) {
 /// Runs a child of vfork(2), whose thread's id is `id`, in the place of the running thread until
 /// [`end_child`].
 pub fn run_child(child: Arc<Thread>, id: u32) {
-    child.id.store(id, Ordering::Relaxed);
+    child.set_id(id);
     SCHEDULER.lock().threads.insert(id, Arc::clone(&child));
     switch_to(child);
 }
@@ -444,6 +446,7 @@ pub fn end() -> ! {
     let left = {
         let mut scheduler = SCHEDULER.lock();
         if let Some(thread) = scheduler.threads.remove(&id) {
+            thread.tell(0);
             scheduler.ended.push(thread);
         }
         scheduler.threads.len()

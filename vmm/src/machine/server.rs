@@ -81,6 +81,7 @@ impl Server {
     pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
         let vcpus = Vcpus::default();
         vcpus.start();
+        service.look_at(memory.view());
         let profile = Profile::new(machinery.verbose);
         Server {
             memory,
