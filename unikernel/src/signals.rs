@@ -219,9 +219,9 @@ fn tell_held(held: u64) {
 
 /// What the host shall hold back, and what it was told last.
 fn to_hold() -> (u64, u64) {
-    let blocked = scheduler::fold(u64::MAX, |all, thread| {
+    let blocked = scheduler::all_hold(|thread| {
         let awaited = thread.awaited_signals.load(Ordering::Relaxed);
-        all & thread.blocked_signals.load(Ordering::Relaxed) & !awaited
+        thread.blocked_signals.load(Ordering::Relaxed) & !awaited
     });
     let mut signals = SIGNALS.lock();
     let numbers = (1..=LAST).map(Signal);

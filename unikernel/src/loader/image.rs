@@ -122,9 +122,10 @@ pub fn load() -> Result<Frame, ElfError> {
         let (start, end) = linker.span();
         space = SPACE.lock();
         let room = (end - start).next_multiple_of(PAGE);
+        let top = space.top;
         let at = space
             .areas
-            .find_free(room, PAGE, space.top)
+            .find_free(room, PAGE, top)
             .ok_or(ElfError::NoMemory)?;
         interpreter_base = at - start;
         texts.extend(map_segments(&mut space, &linker, interpreter_base, file)?);

@@ -73,12 +73,33 @@ struct Told {
 pub struct Areas {
     by_start: BTreeMap<u64, Told>,
     roll: Roll<AreaEntry, AREAS>,
+    searched: Searched,
+}
+
+/// What the last search for free addresses has shown: no stretch of `bytes` at a multiple of `align` is free
+/// from `end` up to `limit`. Thousands of stacks are so placed without going over all of them each time.
+#[derive(Clone, Copy)]
+struct Searched {
+    bytes: u64,
+    align: u64,
+    limit: u64,
+    end: u64,
+}
+
+impl Searched {
+    const NOTHING: Searched = Searched {
+        bytes: 0,
+        align: 1,
+        limit: 0,
+        end: u64::MAX,
+    };
 }
 
 impl Areas {
     pub const fn new() -> Areas {
         Areas {
             by_start: BTreeMap::new(),
+            searched: Searched::NOTHING,
             roll: Roll::new(),
         }
     }
@@ -217,6 +238,10 @@ impl Areas {
                 each(area);
             }
         }
+        // What is free now ends where the next area begins.
+        let next = self.by_start.range(end..).next();
+        let free_to = next.map_or(u64::MAX, |(start, _)| *start);
+        self.searched.end = self.searched.end.max(free_to);
     }
 
     /// Changes the protection of `start..end`, which must be covered.
@@ -229,17 +254,33 @@ impl Areas {
     }
 
     /// The highest free stretch of `bytes` below `limit`, its start a multiple of `align`.
-    pub fn find_free(&self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
-        let mut end = limit.min(USER_END);
+    pub fn find_free(&mut self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
+        let limit = limit.min(USER_END);
+        let searched = self.searched;
+        let known =
+            bytes >= searched.bytes && align % searched.align == 0 && limit == searched.limit;
+        let mut end = if known {
+            limit.min(searched.end)
+        } else {
+            limit
+        };
+        let mut found = None;
         for (_, Told { area, .. }) in self.by_start.range(..end).rev() {
             if area.end < end {
-                if let Some(start) = place(area.end, end, bytes, align) {
-                    return Some(start);
+                found = place(area.end, end, bytes, align);
+                if found.is_some() {
+                    break;
                 }
             }
             end = end.min(area.start);
         }
-        place(USER_START, end, bytes, align)
+        self.searched = Searched {
+            bytes,
+            align,
+            limit,
+            end,
+        };
+        found.or_else(|| place(USER_START, end, bytes, align))
     }
 }
 
@@ -321,8 +362,16 @@ mod tests {
                 told.sort();
                 let expected: Vec<_> = areas.iter().map(|area| (area.start, area.end, area.protection)).collect();
                 prop_assert_eq!(told, expected);
-                let free = areas.find_free(3 * PAGE, PAGE, 128 * PAGE).unwrap();
-                prop_assert!(!areas.meets(free, free + 3 * PAGE));
+                for (count, align) in [(3, 1), (5, 4)] {
+                    let free = areas.find_free(count * PAGE, align * PAGE, 128 * PAGE);
+                    let fits = |start: &u64| {
+                        let pages = *start as usize..(*start + count) as usize;
+                        *start % align == 0 && model[pages].iter().all(Option::is_none)
+                    };
+                    let first = USER_START / PAGE;
+                    let highest = (first..=128 - count).rev().find(fits);
+                    prop_assert_eq!(free.map(|start| start / PAGE), highest);
+                }
             }
         }
     }

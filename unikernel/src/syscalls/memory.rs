@@ -54,8 +54,8 @@ pub(super) fn range(start: u64, bytes: u64) -> Result<(u64, u64), Errno> {
 
 /// Whether the program may have `bytes` more (RLIMIT_AS, and RLIMIT_DATA for private writable ones).
 fn may_grow(space: &AddressSpace, bytes: u64, data: bool) -> bool {
-    let used = space.areas.bytes();
-    if used.saturating_add(bytes) > limits::soft(limits::AS) {
+    let limit = limits::soft(limits::AS);
+    if limit != u64::MAX && space.areas.bytes().saturating_add(bytes) > limit {
         return false;
     }
     let limit = limits::soft(limits::DATA);
@@ -130,7 +130,7 @@ pub(super) fn place(
     } else {
         space.top
     };
-    let free = |align| space.areas.find_free(bytes, align, limit);
+    let mut free = |align| space.areas.find_free(bytes, align, limit);
     free(align).or_else(|| free(PAGE)).ok_or(Errno::ENOMEM)
 }
 

@@ -7,7 +7,6 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use pinion_abi::calls::machine;
 use spin::Mutex;
 
 use super::queue::Queue;
@@ -118,7 +117,7 @@ pub fn add(thread: Arc<Thread>) {
         alone
     };
     if alone {
-        channel::machine_call(machine::PREEMPT, [1, 0, 0, 0, 0]);
+        channel::set_several(true);
     }
     make_ready(thread);
 }
@@ -327,6 +326,17 @@ pub fn fold<T>(start: T, step: impl Fn(T, &Thread) -> T) -> T {
         .fold(start, |value, thread| step(value, thread))
 }
 
+/// The bits that a value of each thread has; mostly the first few tell that there are none.
+pub fn all_hold(value: impl Fn(&Thread) -> u64) -> u64 {
+    let scheduler = SCHEDULER.lock();
+    let mut threads = scheduler.threads.values();
+    let mut all = u64::MAX;
+    while let Some(thread) = threads.next().filter(|_| all != 0) {
+        all &= value(thread);
+    }
+    all
+}
+
 /// Takes [`prepare`] back.
 pub fn cancel() {
     current().blocked.store(false, Ordering::Relaxed);
@@ -402,6 +412,7 @@ pub fn keep_current(id: u32) {
         threads
     };
     drop(others);
+    channel::set_several(false);
 }
 
 /// Runs a child of vfork(2), whose thread's id is `id`, in the place of the running thread until
@@ -441,7 +452,7 @@ pub fn end() -> ! {
         scheduler.threads.len()
     };
     if left == 1 {
-        channel::machine_call(machine::PREEMPT, [0, 0, 0, 0, 0]);
+        channel::set_several(false);
     }
     allowance::give_back(left as u32);
     signals::leave_to_others();
