@@ -27,6 +27,7 @@ export class Cri extends Containerd {
     Object.assign(this.env, {
       CONTAINER_RUNTIME_ENDPOINT: endpoint,
       CRICTL: crictl,
+      CRITEST: process.env.CRITEST ?? '',
       IMAGE_SERVICE_ENDPOINT: endpoint,
     });
   }
