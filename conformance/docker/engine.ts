@@ -10,7 +10,7 @@ import { engineProcesses } from '../processes.ts';
 const PATIENCE = 30_000;
 
 /**
- * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. Killed with -9 it begins again, after
+ * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. When it ends it begins again, after
  * its containerd has died too.
  */
 const SERVICE = `
@@ -18,9 +18,9 @@ const SERVICE = `
   trap 'kill -TERM $daemon; wait $daemon; exit' TERM
   while :; do
     dockerd --config-file "$0" & daemon=$!
-    wait $daemon; status=$?
-    [ $status -eq 137 ] || exit $status
-    while kill -0 "$(cat "$1/containerd/containerd.pid")" 2>/dev/null; do sleep 0.1; done
+    wait $daemon
+    sleep 0.2
+    while grep -qs containerd "/proc/$(cat "$1/containerd/containerd.pid")/comm"; do sleep 0.1; done
   done`;
 
 export class Engine {

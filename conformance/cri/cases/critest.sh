@@ -4,7 +4,7 @@
 [ -x "$CRITEST" ] || { echo 'no critest'; exit; }
 export CONTAINERD_NAMESPACE=k8s.io
 web() {
-  sed "s|\"Cmd\":\[[^]]*\]|\"Cmd\":[\"sh\",\"-c\",\"echo well >/www/index.html; exec httpd -f -p $2 -h /www\"]|" "$DIRECTORY/archive/config.json" >image/config.json
+  sed "s|\"Cmd\":\[[^]]*\]|\"Cmd\":[\"sh\",\"-c\",\"echo well >/www/index.html; httpd -f -p $2 -h /www; : master process\"]|" "$DIRECTORY/archive/config.json" >image/config.json
   printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$1" >image/manifest.json
   cp "$DIRECTORY/archive/layer.tar" image && tar -C image -cf web.tar . && ctr images import web.tar >/dev/null
 }
