@@ -21,6 +21,8 @@ export interface Context {
   addon: string;
   /** The caller lacks root's rights on the host: control groups may be closed to it. */
   rootless: boolean;
+  /** `--systemd-cgroup`: new containers are units of the service manager. */
+  systemdCgroup: boolean;
   /** `--debug`: the monitor prints the guest's boot line and exit counters. */
   debug: boolean;
 }

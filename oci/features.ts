@@ -34,7 +34,7 @@ export function features(): Features {
     linux: {
       namespaces: NAMESPACES,
       capabilities: [...CAPABILITIES],
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: { enabled: isSupported('linux.seccomp') },
       apparmor: { enabled: isSupported('process.apparmorProfile') },
       selinux: { enabled: isSupported('process.selinuxLabel') },

@@ -66,7 +66,11 @@ export const GLOBAL_FLAGS = {
   debug: { kind: 'boolean', summary: 'log debug records; the monitor prints its counters' },
   'systemd-cgroup': { kind: 'boolean', summary: 'use the systemd cgroup driver' },
   rootless: { kind: 'string', value: 'true|false|auto', summary: 'ignored', hidden: true },
-  'cgroup-manager': { kind: 'string', value: 'name', summary: 'cgroup driver: cgroupfs' },
+  'cgroup-manager': {
+    kind: 'string',
+    value: 'name',
+    summary: 'cgroup driver: cgroupfs or systemd',
+  },
   criu: { kind: 'string', value: 'path', summary: 'ignored', hidden: true },
   help: { kind: 'boolean', char: 'h', summary: 'show help' },
   version: { kind: 'boolean', char: 'v', summary: 'show the version' },

@@ -76,12 +76,6 @@ async function execute<N extends CommandName>(
 
 function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {
   const { cwd, env, stdio, signals, pid, home, rootless } = caller;
-  if (flags['systemd-cgroup'] || flags['cgroup-manager'] === 'systemd') {
-    throw new OciError(
-      'ERR_PINION_UNSUPPORTED',
-      '--systemd-cgroup: the systemd cgroup driver is not supported yet',
-    );
-  }
   return {
     root: stateRoot(flags.root, caller),
     cwd,
@@ -94,6 +88,7 @@ function contextOf(flags: GlobalFlags, caller: Caller, log: Logger): Context {
     kernel: join(home, 'target/release/pinion-unikernel'),
     addon: join(home, 'native/build/Release/pinion.node'),
     rootless,
+    systemdCgroup: flags['systemd-cgroup'] || flags['cgroup-manager'] === 'systemd',
     debug: flags.debug,
   };
 }

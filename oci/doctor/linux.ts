@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
+import { CAPABILITIES } from '../plan/capabilities.ts';
 import type { Hierarchy } from '../plan/cgroups/hierarchies.ts';
 import { readHost } from '../plan/host.ts';
 import type { Finding } from './index.ts';
@@ -13,7 +14,14 @@ const NEEDED = ['ipc', 'mnt', 'net', 'pid', 'uts'];
 const WANTED = ['cgroup', 'time', 'user'];
 
 export function checkLinux(): Finding[] {
-  return [checkNamespaces(), checkCgroups(), checkOverlay(), checkSecurity(), checkSystemd()];
+  return [
+    checkNamespaces(),
+    checkPrivileges(),
+    checkCgroups(),
+    checkOverlay(),
+    checkSecurity(),
+    checkSystemd(),
+  ];
 }
 
 function checkNamespaces(): Finding {
@@ -28,6 +36,24 @@ function checkNamespaces(): Finding {
   const without = wanted.length > 0 ? `, but no ${wanted.join(', ')}` : '';
   const state = wanted.length > 0 ? 'note' : 'good';
   return { state, subject, text: `Linux ${release()} has all that containers need${without}` };
+}
+
+/** What this process may do, capabilities(7). */
+function checkPrivileges(): Finding {
+  const subject = 'privileges';
+  const [, effective = '0'] = /^CapEff:\s*(\w+)$/m.exec(readText('/proc/self/status')) ?? [];
+  const held = BigInt(`0x${effective}`);
+  if (held === 0n) {
+    const text =
+      'none: containers have a user namespace, and limits where control groups are delegated';
+    return { state: 'note', subject, text };
+  }
+  const missing = CAPABILITIES.filter((_, number) => ((held >> BigInt(number)) & 1n) === 0n);
+  if (missing.length === 0) return { state: 'good', subject, text: 'all' };
+  const limits = missing.includes('CAP_SYS_RESOURCE')
+    ? '; limits cannot be raised, see README.md'
+    : '';
+  return { state: 'note', subject, text: `without ${missing.join(', ')}${limits}` };
 }
 
 function checkCgroups(): Finding {
@@ -46,7 +72,8 @@ function checkCgroups(): Finding {
     unified.length === cgroups.length ? 'v2' : unified.length > 0 ? 'v1 with a hybrid v2' : 'v1';
   const closed = cgroups.filter(({ mountpoint }) => !isWritable(mountpoint));
   if (closed.length > 0) {
-    const paths = closed.map(({ mountpoint }) => mountpoint).join(', ');
+    const isAll = closed.length === cgroups.length;
+    const paths = isAll ? 'all' : closed.map(({ mountpoint }) => mountpoint).join(', ');
     const text = `${layout}; not writable, so without limits: ${paths}`;
     return { state: 'note', subject, text };
   }

@@ -4,13 +4,14 @@ import type { Context } from '../context.ts';
 import { messageOf, prefixed, runcError, systemError } from '../errors.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { MonitorSession } from '../monitor/session.ts';
-import { cgroupPaths, computePlan, readHost } from '../plan/index.ts';
+import { cgroupPaths, computePlan, type PlanOptions, readHost } from '../plan/index.ts';
 import { type Config, OCI_VERSION } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
 import { identify, type ProcessIdentity } from '../state/process.ts';
-import type { ContainerRecord, MachineSize } from '../state/record.ts';
+import type { ContainerRecord, MachineSize, UnitRecord } from '../state/record.ts';
 import { StateStore } from '../state/store.ts';
 import { oomKills } from '../stats/oom.ts';
+import type { ContainerUnit } from '../systemd/container-unit.ts';
 import { readBundle } from './bundle.ts';
 import { checkConsole } from './console.ts';
 import { destroy, runPoststopHooks } from './destroy.ts';
@@ -78,30 +79,40 @@ export async function createContainer(
   const config = readBundle(options.bundle, ctx.log);
   // To be sure comes with the claim; but now the plan would find a container's cgroup in use.
   if (store.has(options.id)) throw runcError('ERR_PINION_EXISTS');
-  const plan = planOf(ctx, config, options, mode, store);
+  const unit = ctx.systemdCgroup ? await unitFor(ctx, config, options.id) : undefined;
+  const plan = planOf(ctx, config, options, mode, store, unit?.manager);
   const console = { detach: mode.detach, consoleSocket: options.consoleSocket };
   checkConsole(plan.process.terminal !== undefined, console);
-  const record = newRecord(ctx, config, options, plan);
+  const record = newRecord(ctx, config, options, plan, unit?.record);
 
   const lock = await claim(native, store, record.id);
   const launch: Launch = { ctx, store, record, hooks: config.hooks ?? {}, console };
   try {
     store.write(record);
+    await unit?.start();
     makeExecFifo(native, plan);
     makeMissing(store.missing(record.id));
     makeNotifyDirectory(ctx, store.notify(record.id));
     const init = await launchInit(launch, withSockets(plan, ctx), mode.onInit);
+    await unit?.release();
     record.creator = null;
     store.write(record);
     if (options.pidFile !== undefined) writePidFile(options.pidFile, init.pid);
     return { record, session: init.session };
   } catch (error) {
     const reason = isOutOfMemory(error, record) ? runcError('ERR_PINION_OOM') : error;
+    await unit?.release();
     await undo(native, launch);
     throw reason;
   } finally {
     lock.release();
   }
+}
+
+/** Most containers have none, and need nothing of it. */
+async function unitFor(ctx: Context, config: Config, id: string): Promise<ContainerUnit> {
+  const { ContainerUnit } = await import('../systemd/container-unit.ts');
+  return await ContainerUnit.prepare(ctx, config, id);
 }
 
 function planOf(
@@ -110,6 +121,7 @@ function planOf(
   options: CreateOptions,
   { foreground }: CreateMode,
   store: StateStore,
+  systemd: PlanOptions['systemd'],
 ): LaunchPlan {
   const listening = listenFds(ctx);
   checkPreservedFds(3 + listening, options.preserveFds);
@@ -127,6 +139,7 @@ function planOf(
       missing: store.missing(options.id),
       verbose: ctx.debug,
       rootless: ctx.rootless,
+      systemd,
       warn: (message) => ctx.log.warning(message),
       host: readHost(),
     },
@@ -149,6 +162,7 @@ function newRecord(
   config: Config,
   { id, bundle }: CreateOptions,
   plan: LaunchPlan,
+  unit: UnitRecord | undefined,
 ): ContainerRecord {
   return {
     id,
@@ -162,6 +176,7 @@ function newRecord(
     init: null,
     ownPidNamespace: plan.namespaces.some(({ type, path }) => type === 'pid' && !path),
     cgroups: cgroupPaths(plan),
+    ...(unit !== undefined && { unit }),
     process: plan.process,
     machine: machineSize(plan, ctx.kernel),
     hooks: {
@@ -224,7 +239,7 @@ function isOutOfMemory(error: unknown, { cgroups }: ContainerRecord): boolean {
 /** Whatever goes wrong here, the error that led here says more. */
 async function undo(native: Native, { ctx, store, record }: Launch): Promise<void> {
   try {
-    await destroy(native, store, record);
+    await destroy(ctx, native, store, record);
   } catch (error) {
     ctx.log.debug(`removing what is left of container ${record.id}: ${messageOf(error)}`);
   }

@@ -13,11 +13,12 @@ import { KILL_TIMEOUT, killAll, SIGKILL, signalProcess, waitForEnd } from './pro
  * step may already have been done. The caller holds the directory's lock.
  */
 export async function destroy(
+  ctx: Context,
   native: Native,
   store: StateStore,
   record: ContainerRecord,
 ): Promise<void> {
-  const { id, init, cgroups } = record;
+  const { id, init, cgroups, unit } = record;
   const killed = init !== null && signalProcess(native, init, SIGKILL);
   // In cgroup version 1, frozen processes do not even die.
   thaw(cgroups);
@@ -25,6 +26,7 @@ export async function destroy(
   if (!(await killAll(native, () => processesIn(cgroups), KILL_TIMEOUT))) {
     throw runcError('ERR_PINION_INIT_ALIVE');
   }
+  if (unit !== undefined) await (await import('../systemd/container-unit.ts')).stopUnit(ctx, unit);
   await removeCgroups(cgroups);
   removeDirectory(native, store, id);
 }

@@ -33,7 +33,7 @@ export async function remove(ctx: Context, id: string, { force }: RemoveOptions)
       return finish(force);
     }
     if (!force) checkDeletable(store, current);
-    await destroy(native, store, current);
+    await destroy(ctx, native, store, current);
     await runPoststopHooks(ctx, current);
   } finally {
     lock.release();

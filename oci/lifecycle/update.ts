@@ -41,7 +41,12 @@ export async function update(
     const record = store.read(id);
     if (statusOf(store, record) === 'stopped') throw runcError('ERR_PINION_NOT_RUNNING');
     const { cgroups } = readHost();
-    carryOutAll(updateWrites(record.cgroups, cgroups, resources));
+    const writes = updateWrites(record.cgroups, cgroups, resources);
+    if (record.unit !== undefined) {
+      const { updateUnit } = await import('../systemd/container-unit.ts');
+      await updateUnit(ctx, record.unit, resources, cgroups);
+    }
+    carryOutAll(writes);
   } finally {
     lock.release();
   }

@@ -16,8 +16,8 @@ export interface PlanOptions {
   noPivot: boolean;
   /** The runtime lacks root's rights on the host: control groups may be closed to it. */
   rootless?: boolean;
-  /** `--systemd-cgroup`. */
-  systemdCgroup?: boolean;
+  /** `--systemd-cgroup`: the service manager's own group, absolute, and whether it is a user's. */
+  systemd?: { root: string; user: boolean } | undefined;
   /** Absolute path of the unikernel image. */
   kernel: string;
   /** Absolute path of the file in which guests count what they ask for in vain. */

@@ -9,6 +9,12 @@ export type MachineSize = Pick<LaunchPlan['machine'], 'vcpus' | 'firstCpu' | 'me
   kernel?: string;
 };
 
+export interface UnitRecord {
+  name: string;
+  /** Of the user's service manager, not the host's. */
+  user: boolean;
+}
+
 /** What is remembered of a container, in `<root>/<id>/state.json`. */
 export interface ContainerRecord {
   id: string;
@@ -31,6 +37,8 @@ export interface ContainerRecord {
   ownPidNamespace: boolean;
   /** The directories of the container's own control groups, one for each hierarchy. */
   cgroups: string[];
+  /** The systemd driver's: the unit that the groups are of. */
+  unit?: UnitRecord;
   /** The container's process, which `exec` takes over but for what it is told. */
   process: PlanProcess;
   /** The size of the microVM of each process. */

@@ -54,17 +54,6 @@ it('keeps the state of a user without root in XDG_RUNTIME_DIR', async () => {
   expect(stderr).toContain('broken');
 });
 
-it.each([[['--systemd-cgroup']], [['--cgroup-manager', 'systemd']]])(
-  'names the cgroup driver that it does not have yet: %j',
-  async (flags) => {
-    const { status, stderr } = await command([...flags, 'create', 'web']);
-    expect(status).toBe(1);
-    expect(message(stderr)).toBe(
-      '--systemd-cgroup: the systemd cgroup driver is not supported yet',
-    );
-  },
-);
-
 it('accepts flags of older runc releases', async () => {
   const flags = ['--criu', '/usr/sbin/criu', '--rootless', 'auto', '--root', 'state'];
   expect(await command([...flags, 'list', '-q'])).toEqual({ status: 0, stdout: '', stderr: '' });

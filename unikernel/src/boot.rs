@@ -8,6 +8,7 @@ use alloc::string::String;
 use pinion_abi::boot::{BootInfo, Counters, MAGIC};
 use pinion_abi::layout::{physical, ImageHeader, FINGERPRINT, IMAGE_MAGIC, PER_CPU, PHYSICAL};
 use pinion_abi::missing::Missing;
+use pinion_abi::portrait::Portrait;
 
 use crate::arch::switch::Extended;
 use crate::arch::{self, entry, per_cpu, Frame};
@@ -63,6 +64,12 @@ pub fn counters() -> &'static Counters {
 pub fn missing() -> &'static Missing {
     // SAFETY: the page is there for this; all fields are atomics.
     unsafe { &*((PHYSICAL + physical::MISSING) as *const Missing) }
+}
+
+/// What the monitor tells of the process in /proc.
+pub fn portrait() -> &'static Portrait {
+    // SAFETY: the page is there for this; all fields are atomics.
+    unsafe { &*((PHYSICAL + physical::PORTRAIT) as *const Portrait) }
 }
 
 /// The strings of the program: its path, then the arguments, then the environment.

@@ -364,6 +364,15 @@ pub fn set_waiting(ready: usize, deadline: u64) {
     header().deadline.store(deadline, Ordering::Relaxed);
 }
 
+/// Tells whether there are several threads, which are preempted from then on.
+pub fn set_several(several: bool) {
+    let header = header();
+    header.several.store(u32::from(several), Ordering::SeqCst);
+    if several && header.ticking.load(Ordering::SeqCst) == 0 {
+        machine_call(machine::PREEMPT, [0; 5]);
+    }
+}
+
 /// The vCPU has nothing to run: leaves the guest until it is woken, or until the deadline.
 pub fn idle(deadline: u64) {
     let told = told();

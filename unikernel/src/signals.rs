@@ -154,6 +154,7 @@ pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> 
         }
         let disposition = action.disposition();
         if disposition != old.disposition() {
+            tell_dispositions();
             let args = [u64::from(number), disposition, 0, 0, 0];
             channel::machine_call(machine::DISPOSITION, args);
             if current().blocked_signals.load(Ordering::Relaxed) & signal.bit() != 0 {
@@ -162,6 +163,22 @@ pub fn set_action(number: u32, action: Option<Action>) -> Result<Action, Errno> 
         }
     }
     Ok(old)
+}
+
+/// Writes what the monitor tells of them in /proc/PID/status.
+fn tell_dispositions() {
+    let signals = SIGNALS.lock();
+    let (mut ignored, mut caught) = (0, 0);
+    for signal in (1..=LAST).map(Signal) {
+        match signals.actions[signal.0 as usize].handler {
+            DEFAULT => {}
+            IGNORE => ignored |= signal.bit(),
+            _ => caught |= signal.bit(),
+        }
+    }
+    let portrait = boot::portrait();
+    portrait.ignored.store(ignored, Ordering::Relaxed);
+    portrait.caught.store(caught, Ordering::Relaxed);
 }
 
 /// A signal that is ignored from now on is no longer pending either (sigaction(2), POSIX).
@@ -182,6 +199,8 @@ pub fn set_blocked(set: u64) {
     current()
         .blocked_signals
         .store(set & !UNBLOCKABLE, Ordering::Relaxed);
+    let told = &current().told.blocked;
+    told.store(set & !UNBLOCKABLE, Ordering::Relaxed);
     hold();
 }
 
@@ -200,9 +219,9 @@ fn tell_held(held: u64) {
 
 /// What the host shall hold back, and what it was told last.
 fn to_hold() -> (u64, u64) {
-    let blocked = scheduler::fold(u64::MAX, |all, thread| {
+    let blocked = scheduler::all_hold(|thread| {
         let awaited = thread.awaited_signals.load(Ordering::Relaxed);
-        all & thread.blocked_signals.load(Ordering::Relaxed) & !awaited
+        thread.blocked_signals.load(Ordering::Relaxed) & !awaited
     });
     let mut signals = SIGNALS.lock();
     let numbers = (1..=LAST).map(Signal);
@@ -293,6 +312,8 @@ pub fn restore(kept: Kept) {
     signals.actions = kept.actions;
     signals.held = kept.held;
     signals.watched = kept.watched;
+    drop(signals);
+    tell_dispositions();
 }
 
 /// Takes over what the monitor noted: mostly nothing, at each system call's end.
@@ -338,6 +359,8 @@ pub fn inherit(inherited: &Inherited) {
     for number in (1..=LAST).filter(|number| inherited.ignored & Signal(*number).bit() != 0) {
         signals.actions[number as usize].handler = IGNORE;
     }
+    drop(signals);
+    tell_dispositions();
 }
 
 /// The set that the process ignores.

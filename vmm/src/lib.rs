@@ -12,3 +12,4 @@ pub mod kvm;
 pub mod machine;
 pub mod missing;
 pub mod plan;
+pub mod portrait;

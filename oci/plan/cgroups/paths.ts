@@ -1,7 +1,8 @@
 /** Where a container's groups lie: config-linux.md#cgroups-path, by runc's rules. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { propertyError, unsupportedError } from '../errors.ts';
+import { unitOf } from '../../systemd/unit.ts';
+import { propertyError } from '../errors.ts';
 import type { PlanOptions } from '../options.ts';
 import type { Hierarchy } from './hierarchies.ts';
 
@@ -32,9 +33,6 @@ function cleanPath(path: string): string {
   return isAbsolute(path) ? inside : relative('/', inside);
 }
 
-/** A path of the form that the systemd driver wants: slice:prefix:name. */
-const SYSTEMD_PATH = /^[^/:]*:[^/:]*:[^/:]*$/;
-
 /**
  * - Absolute: below the mount point of each hierarchy.
  * - Relative: below the runtime's own group, in v2 below its parent (a group with processes may
@@ -44,12 +42,19 @@ const SYSTEMD_PATH = /^[^/:]*:[^/:]*:[^/:]*$/;
  *
  * Without root, hierarchies in which nothing is delegated to the user are left out, unless a path asks
  * for them.
+ *
+ * The systemd driver's path is a unit's: of systemd's hierarchies and of the others.
  */
 export function groupDirectories(cgroupsPath: string | undefined, options: PlanOptions): Group[] {
   const property = 'linux.cgroupsPath';
   const asked = cgroupsPath ?? '';
-  if (options.systemdCgroup === true || SYSTEMD_PATH.test(asked)) {
-    throw unsupportedError(property, 'the systemd cgroup driver is not supported yet');
+  if (options.systemd !== undefined) {
+    const { root, user } = options.systemd;
+    const unit = join(root, unitOf(asked, options.id, user).path);
+    return options.host.cgroups.map((hierarchy) => ({
+      hierarchy,
+      directory: join(hierarchy.mountpoint, unit),
+    }));
   }
   const path = cleanPath(asked === '' ? options.id : asked);
   if (path === '' || path === '/') {

@@ -1,5 +1,5 @@
 /** `run`, in the foreground and detached. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { execute, PINION, pinion } from '../../pinion.ts';
@@ -31,6 +31,20 @@ describe('in the foreground', () => {
       .toContain('"running"');
     await container.pinion('kill', container.id, 'KILL');
     expect(await ended).toMatchObject({ status: 137 });
+    expect(await container.leftovers()).toEqual([]);
+  });
+
+  test('under the systemd driver, a host without systemd is refused', async () => {
+    const container = new Container({
+      args: ['/bin/true'],
+      edit: ({ linux }) => Object.assign(linux, { cgroupsPath: '' }),
+    });
+    const args = ['--systemd-cgroup', 'run', '--bundle', container.bundle, container.id];
+    const message =
+      'runc run failed: systemd not running on this host, cannot use systemd cgroups manager';
+    const refused = { status: 1, stderr: expect.stringContaining(message) };
+    const expected = existsSync('/run/systemd/system') ? { status: 0, stderr: '' } : refused;
+    expect(await pinion(args, { root: container.root })).toMatchObject(expected);
     expect(await container.leftovers()).toEqual([]);
   });
 

@@ -28,6 +28,7 @@ export function testContext(root: string): Context & { log: TestLog } {
     kernel: `${HOME}/target/release/pinion-unikernel`,
     addon: `${HOME}/native/build/Release/pinion.node`,
     rootless: false,
+    systemdCgroup: false,
     debug: false,
   };
 }

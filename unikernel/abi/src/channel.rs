@@ -30,7 +30,12 @@ pub struct Header {
     /// Not 0 while a helper thread polls the ring: then the guest spins for an answer, otherwise
     /// it leaves by [`crate::ports::SERVE`]. Written by the monitor.
     pub polled: AtomicU32,
-    _pad1: [u32; 15],
+    /// Not 0: the program has several threads. Written by the guest, before it looks at `ticking`.
+    pub several: AtomicU32,
+    /// Not 0: threads are preempted, since [`crate::calls::machine::PREEMPT`] and until the monitor has found
+    /// for a while that there is but one. Written by the monitor, before it looks at `several`.
+    pub ticking: AtomicU32,
+    _pad1: [u32; 13],
     /// How many requests were answered apart, modulo 2^32. Written by the monitor.
     pub answered: AtomicU32,
     /// How many threads wait for a vCPU. Written by the guest: while it is 0 nothing is preempted.

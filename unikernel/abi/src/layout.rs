@@ -41,8 +41,10 @@ pub mod physical {
     pub const TABLES_BOOT: u64 = 8;
     /// [`crate::boot::BootInfo`].
     pub const BOOT_INFO: u64 = TABLES + TABLES_PAGES * PAGE;
+    /// [`crate::portrait::Portrait`].
+    pub const PORTRAIT: u64 = BOOT_INFO + 3 * PAGE;
     /// The per-vCPU area of vCPU 0: see [`super::per_cpu`].
-    pub const PER_CPU: u64 = BOOT_INFO + 4 * PAGE;
+    pub const PER_CPU: u64 = PORTRAIT + PAGE;
     pub const PER_CPU_BYTES: u64 = 64 << 10;
     /// The process's filters: see [`crate::boot::BootInfo::filter_words`].
     pub const FILTERS: u64 = PER_CPU + PER_CPU_BYTES;

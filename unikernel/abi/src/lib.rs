@@ -14,6 +14,7 @@ pub mod elf;
 pub mod errno;
 pub mod layout;
 pub mod missing;
+pub mod portrait;
 pub mod ports;
 pub mod seccomp;
 pub mod sockets;

@@ -2,6 +2,7 @@
 //! shared with all who run the same program.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use pinion_abi::boot::ProcessInfo;
 use pinion_abi::calls::{machine, Wait};
@@ -121,9 +122,10 @@ pub fn load() -> Result<Frame, ElfError> {
         let (start, end) = linker.span();
         space = SPACE.lock();
         let room = (end - start).next_multiple_of(PAGE);
+        let top = space.top;
         let at = space
             .areas
-            .find_free(room, PAGE, space.top)
+            .find_free(room, PAGE, top)
             .ok_or(ElfError::NoMemory)?;
         interpreter_base = at - start;
         texts.extend(map_segments(&mut space, &linker, interpreter_base, file)?);
@@ -146,6 +148,7 @@ pub fn load() -> Result<Frame, ElfError> {
         stack_top,
     };
     let rsp = stack::build(&start)?;
+    tell(&elf, bias, rsp, &start);
     Ok(Frame {
         rip: entry,
         cs: u64::from(selector::USER_CODE),
@@ -154,6 +157,39 @@ pub fn load() -> Result<Frame, ElfError> {
         ss: u64::from(selector::USER_DATA),
         ..Frame::default()
     })
+}
+
+/// Writes what the monitor tells of the program.
+fn tell(elf: &Elf, bias: u64, rsp: u64, start: &Start) {
+    let portrait = boot::portrait();
+    let space = SPACE.lock();
+    let (mut text, mut data) = ([0; 2], [0; 2]);
+    for segment in &elf.segments {
+        let from = bias + segment.address;
+        if segment.execute {
+            text = [from, from + segment.file_bytes];
+        } else if segment.write {
+            data = [from, from + segment.file_bytes];
+        }
+    }
+    let image = boot::info().vdso_image;
+    for (word, value) in [
+        (&portrait.areas, space.areas.head()),
+        (&portrait.break_start, space.break_start),
+        (&portrait.break_end, space.break_end),
+        (&portrait.stack_end, start.stack_top),
+        (&portrait.stack_start, rsp),
+        (&portrait.text[0], text[0]),
+        (&portrait.text[1], text[1]),
+        (&portrait.data[0], data[0]),
+        (&portrait.data[1], data[1]),
+        (&portrait.vdso[0], start.vdso.saturating_sub(image)),
+        (&portrait.vdso[1], start.vdso),
+    ] {
+        word.store(value, Ordering::Relaxed);
+    }
+    drop(space);
+    limits::tell();
 }
 
 /// Maps all segments; returns the executable ones.

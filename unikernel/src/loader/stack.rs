@@ -2,6 +2,7 @@
 //! getauxval(3)).
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use pinion_abi::elf::ElfError;
 use pinion_abi::layout::PAGE;
@@ -93,6 +94,13 @@ pub fn build(start: &Start) -> Result<u64, ElfError> {
             continue;
         }
         words.extend([kind, value]);
+    }
+    let told = auxiliary
+        .iter()
+        .filter(|(kind, value)| *kind != AT_SYSINFO_EHDR || *value != 0);
+    let told = told.flat_map(|(kind, value)| [*kind, *value]);
+    for (word, value) in boot::portrait().auxiliary.iter().zip(told) {
+        word.store(value, Ordering::Relaxed);
     }
     let rsp = (random_at - words.len() as u64 * 8) & !15;
 

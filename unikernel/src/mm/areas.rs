@@ -3,8 +3,12 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use pinion_abi::layout::{PAGE, USER_END, USER_START};
+use pinion_abi::portrait::{AreaEntry, AREAS, AREA_FILE, AREA_KERNEL, AREA_SHARED, AREA_STACK};
+
+use super::roll::Roll;
 
 /// A program's stack before it grows (setup_arg_pages in Linux's fs/exec.c).
 const FIRST_STACK_BYTES: u64 = 132 << 10;
@@ -45,40 +49,112 @@ impl Area {
             && self.backing == next.backing
             && self.backing == Backing::Anonymous
     }
+
+    /// As the monitor is told.
+    fn flags(&self) -> u64 {
+        let kind = match self.backing {
+            Backing::Anonymous => 0,
+            Backing::Stack => AREA_STACK,
+            Backing::File { shared: false, .. } => AREA_FILE,
+            Backing::File { shared: true, .. } => AREA_FILE | AREA_SHARED,
+            Backing::Kernel => AREA_KERNEL,
+        };
+        u64::from(self.protection) | kind
+    }
+}
+
+/// An area, and which entry of the roll tells of it.
+struct Told {
+    area: Area,
+    entry: u32,
 }
 
 /// All areas, by their start; they never overlap.
-#[derive(Default)]
 pub struct Areas {
-    by_start: BTreeMap<u64, Area>,
+    by_start: BTreeMap<u64, Told>,
+    roll: Roll<AreaEntry, AREAS>,
+    searched: Searched,
+}
+
+/// What the last search for free addresses has shown: no stretch of `bytes` at a multiple of `align` is free
+/// from `end` up to `limit`. Thousands of stacks are so placed without going over all of them each time.
+#[derive(Clone, Copy)]
+struct Searched {
+    bytes: u64,
+    align: u64,
+    limit: u64,
+    end: u64,
+}
+
+impl Searched {
+    const NOTHING: Searched = Searched {
+        bytes: 0,
+        align: 1,
+        limit: 0,
+        end: u64::MAX,
+    };
 }
 
 impl Areas {
     pub const fn new() -> Areas {
         Areas {
             by_start: BTreeMap::new(),
+            searched: Searched::NOTHING,
+            roll: Roll::new(),
         }
+    }
+
+    /// Where the monitor reads them.
+    pub fn head(&self) -> u64 {
+        self.roll.head()
+    }
+
+    fn add(&mut self, area: Area) {
+        let entry = self.roll.take();
+        self.by_start.insert(area.start, Told { area, entry });
+        self.tell(&area, entry);
+    }
+
+    fn take(&mut self, start: u64) -> Option<Area> {
+        let told = self.by_start.remove(&start)?;
+        self.roll.entry(told.entry).end.store(0, Ordering::Release);
+        self.roll.give(told.entry);
+        Some(told.area)
+    }
+
+    fn tell(&self, area: &Area, entry: u32) {
+        let entry = self.roll.entry(entry);
+        entry.start.store(area.start, Ordering::Relaxed);
+        entry.flags.store(area.flags(), Ordering::Relaxed);
+        entry.end.store(area.end, Ordering::Release);
     }
 
     /// The area that holds `address`.
     pub fn find(&self, address: u64) -> Option<&Area> {
-        let (_, area) = self.by_start.range(..=address).next_back()?;
+        let (_, Told { area, .. }) = self.by_start.range(..=address).next_back()?;
         (address < area.end).then_some(area)
     }
 
-    pub fn find_mut(&mut self, address: u64) -> Option<&mut Area> {
-        let (_, area) = self.by_start.range_mut(..=address).next_back()?;
-        (address < area.end).then_some(area)
+    fn find_told(&mut self, address: u64) -> Option<&mut Told> {
+        let (_, told) = self.by_start.range_mut(..=address).next_back()?;
+        (address < told.area.end).then_some(told)
+    }
+
+    /// A fault was served there.
+    pub fn count_fault(&mut self, address: u64) {
+        if let Some(told) = self.find_told(address) {
+            told.area.faults = told.area.faults.saturating_add(1);
+        }
     }
 
     /// The first area that ends after `address`.
     pub fn at_or_after(&self, address: u64) -> Option<&Area> {
         self.find(address)
-            .or_else(|| self.by_start.range(address..).next().map(|(_, area)| area))
+            .or_else(|| Some(&self.by_start.range(address..).next()?.1.area))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Area> {
-        self.by_start.values()
+        self.by_start.values().map(|told| &told.area)
     }
 
     /// Bytes of all areas: what RLIMIT_AS counts. A stack's area is what it may grow to; of that only as
@@ -118,7 +194,7 @@ impl Areas {
             .checked_sub(1)
             .and_then(|address| self.find(address).copied());
         if let Some(before) = before.filter(|before| before.joins(&area)) {
-            self.by_start.remove(&before.start);
+            self.take(before.start);
             area = Area {
                 start: before.start,
                 faults: before.faults,
@@ -130,23 +206,26 @@ impl Areas {
             .copied()
             .filter(|after| area.joins(after))
         {
-            self.by_start.remove(&after.start);
+            self.take(after.start);
             area.end = after.end;
         }
-        self.by_start.insert(area.start, area);
+        self.add(area);
     }
 
     /// Cuts areas so that none crosses `address`.
     fn cut(&mut self, address: u64) {
-        if let Some(area) = self.find_mut(address) {
-            if area.start < address {
-                let upper = Area {
-                    start: address,
-                    ..*area
-                };
-                area.end = address;
-                self.by_start.insert(address, upper);
-            }
+        let Some(told) = self.find_told(address) else {
+            return;
+        };
+        if told.area.start < address {
+            let upper = Area {
+                start: address,
+                ..told.area
+            };
+            told.area.end = address;
+            let (lower, entry) = (told.area, told.entry);
+            self.tell(&lower, entry);
+            self.add(upper);
         }
     }
 
@@ -154,10 +233,15 @@ impl Areas {
     pub fn remove(&mut self, start: u64, end: u64, mut each: impl FnMut(Area)) {
         self.cut(start);
         self.cut(end);
-        while let Some((&key, &area)) = self.by_start.range(start..end).next() {
-            self.by_start.remove(&key);
-            each(area);
+        while let Some((&key, _)) = self.by_start.range(start..end).next() {
+            if let Some(area) = self.take(key) {
+                each(area);
+            }
         }
+        // What is free now ends where the next area begins.
+        let next = self.by_start.range(end..).next();
+        let free_to = next.map_or(u64::MAX, |(start, _)| *start);
+        self.searched.end = self.searched.end.max(free_to);
     }
 
     /// Changes the protection of `start..end`, which must be covered.
@@ -170,17 +254,33 @@ impl Areas {
     }
 
     /// The highest free stretch of `bytes` below `limit`, its start a multiple of `align`.
-    pub fn find_free(&self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
-        let mut end = limit.min(USER_END);
-        for area in self.by_start.range(..end).rev().map(|(_, area)| area) {
+    pub fn find_free(&mut self, bytes: u64, align: u64, limit: u64) -> Option<u64> {
+        let limit = limit.min(USER_END);
+        let searched = self.searched;
+        let known =
+            bytes >= searched.bytes && align % searched.align == 0 && limit == searched.limit;
+        let mut end = if known {
+            limit.min(searched.end)
+        } else {
+            limit
+        };
+        let mut found = None;
+        for (_, Told { area, .. }) in self.by_start.range(..end).rev() {
             if area.end < end {
-                if let Some(start) = place(area.end, end, bytes, align) {
-                    return Some(start);
+                found = place(area.end, end, bytes, align);
+                if found.is_some() {
+                    break;
                 }
             }
             end = end.min(area.start);
         }
-        place(USER_START, end, bytes, align)
+        self.searched = Searched {
+            bytes,
+            align,
+            limit,
+            end,
+        };
+        found.or_else(|| place(USER_START, end, bytes, align))
     }
 }
 
@@ -255,8 +355,23 @@ mod tests {
                     let found = areas.find(page as u64 * PAGE).map(|area| area.protection);
                     prop_assert_eq!(found, *expected);
                 }
-                let free = areas.find_free(3 * PAGE, PAGE, 128 * PAGE).unwrap();
-                prop_assert!(!areas.meets(free, free + 3 * PAGE));
+                let mut told: Vec<_> = areas.roll.iter().map(|entry| {
+                    let [start, end, flags] = [&entry.start, &entry.end, &entry.flags].map(|word| word.load(Ordering::Relaxed));
+                    (start, end, flags as u32)
+                }).filter(|(_, end, _)| *end != 0).collect();
+                told.sort();
+                let expected: Vec<_> = areas.iter().map(|area| (area.start, area.end, area.protection)).collect();
+                prop_assert_eq!(told, expected);
+                for (count, align) in [(3, 1), (5, 4)] {
+                    let free = areas.find_free(count * PAGE, align * PAGE, 128 * PAGE);
+                    let fits = |start: &u64| {
+                        let pages = *start as usize..(*start + count) as usize;
+                        *start % align == 0 && model[pages].iter().all(Option::is_none)
+                    };
+                    let first = USER_START / PAGE;
+                    let highest = (first..=128 - count).rev().find(fits);
+                    prop_assert_eq!(free.map(|start| start / PAGE), highest);
+                }
             }
         }
     }

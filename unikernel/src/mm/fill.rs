@@ -10,6 +10,10 @@ use super::table;
 /// Pages that a first fault in an area fills; it doubles with each further fault.
 const FIRST_STEP: u64 = 16;
 const LARGEST_STEP: u64 = 128;
+/// As many, from its end down, where the first fault in a large area is near its end: it is a thread's stack.
+/// The C library keeps so much when the thread ends, and gives the rest back (MADV_DONTNEED), which is
+/// dear where it has any pages.
+const STACK_STEP: u64 = 4;
 /// An area this large gets large pages at its first fault.
 const SURELY_LARGE: u64 = 16 * GRANULE;
 /// The largest run of large pages that one fault maps is 2 to this power.
@@ -27,7 +31,13 @@ impl AddressSpace {
             return Ok(());
         }
         let step = (FIRST_STEP << area.faults.min(8)).min(LARGEST_STEP) * PAGE;
-        let (start, end) = if area.backing == Backing::Stack {
+        let from_end = area.end - (address & !(PAGE - 1));
+        let (start, end) = if area.faults == 0
+            && from_end <= STACK_STEP * PAGE
+            && area.end - area.start > FIRST_STEP * PAGE
+        {
+            (area.end - STACK_STEP * PAGE, area.end)
+        } else if area.backing == Backing::Stack {
             // A stack grows down: fill below the address.
             (
                 (address & !(PAGE - 1)).saturating_sub(step / 2),

@@ -8,6 +8,7 @@ pub mod heap;
 #[cfg(not(test))]
 pub mod memory;
 pub mod physical;
+pub mod roll;
 #[cfg(not(test))]
 pub mod space;
 pub mod table;

@@ -174,9 +174,7 @@ impl AddressSpace {
         if matches!(area.backing, Backing::File { .. } | Backing::Kernel) {
             return Err(Fault::Unmapped);
         }
-        if let Some(area) = self.areas.find_mut(address) {
-            area.faults = area.faults.saturating_add(1);
-        }
+        self.areas.count_fault(address);
         self.fill(&area, address)
     }
 

@@ -10,7 +10,7 @@ pub const ACCESSED: u64 = 1 << 5;
 pub const DIRTY: u64 = 1 << 6;
 pub const LARGE: u64 = 1 << 7;
 /// Ours: an entry that is not present but has its page (its protection is PROT_NONE).
-pub const KEPT: u64 = 1 << 9;
+pub const KEPT: u64 = pinion_abi::portrait::KEPT;
 /// Ours: the page is not the allocator's (the vDSO's).
 pub const FOREIGN: u64 = 1 << 10;
 /// Ours: the host maps a file over the page's memory.

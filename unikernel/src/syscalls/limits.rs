@@ -5,6 +5,8 @@ use pinion_abi::calls::machine;
 use pinion_abi::Errno;
 use spin::Mutex;
 
+use core::sync::atomic::Ordering;
+
 use crate::arch::Frame;
 use crate::boot;
 use crate::channel;
@@ -36,6 +38,15 @@ pub type Limits = [[u64; 2]; COUNT];
 
 pub fn set_all(limits: Limits) {
     *LIMITS.lock() = Some(limits);
+    tell();
+}
+
+/// Writes them where the monitor tells of them.
+pub fn tell() {
+    for (words, limit) in boot::portrait().limits.iter().zip(all()) {
+        words[0].store(limit[0], Ordering::Relaxed);
+        words[1].store(limit[1], Ordering::Relaxed);
+    }
 }
 
 /// All, by number.
@@ -66,6 +77,7 @@ fn set(resource: usize, new: [u64; 2]) -> Result<(), Errno> {
         ))?;
     }
     with(|limits| limits[resource] = new);
+    tell();
     Ok(())
 }
 

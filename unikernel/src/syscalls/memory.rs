@@ -1,11 +1,14 @@
 //! mmap(2) and its family.
 
+use core::sync::atomic::Ordering;
+
 use pinion_abi::calls::machine;
 use pinion_abi::layout::{GRANULE, PAGE, USER_END, USER_START};
 use pinion_abi::Errno;
 
 use super::limits;
 use crate::arch::Frame;
+use crate::boot;
 use crate::channel;
 use crate::mm::areas::{page_up, Area, Backing, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::mm::space::{AddressSpace, SPACE};
@@ -51,8 +54,8 @@ pub(super) fn range(start: u64, bytes: u64) -> Result<(u64, u64), Errno> {
 
 /// Whether the program may have `bytes` more (RLIMIT_AS, and RLIMIT_DATA for private writable ones).
 fn may_grow(space: &AddressSpace, bytes: u64, data: bool) -> bool {
-    let used = space.areas.bytes();
-    if used.saturating_add(bytes) > limits::soft(limits::AS) {
+    let limit = limits::soft(limits::AS);
+    if limit != u64::MAX && space.areas.bytes().saturating_add(bytes) > limit {
         return false;
     }
     let limit = limits::soft(limits::DATA);
@@ -127,7 +130,7 @@ pub(super) fn place(
     } else {
         space.top
     };
-    let free = |align| space.areas.find_free(bytes, align, limit);
+    let mut free = |align| space.areas.find_free(bytes, align, limit);
     free(align).or_else(|| free(PAGE)).ok_or(Errno::ENOMEM)
 }
 
@@ -344,7 +347,7 @@ pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
     let wanted = frame.rdi;
     let mut space = SPACE.lock();
     let now = space.break_end;
-    if wanted < space.break_start || wanted > USER_END / 2 {
+    if wanted < space.break_start || wanted > space.top {
         return Ok(now);
     }
     let (Some(old), Some(new)) = (page_up(now), page_up(wanted)) else {
@@ -364,6 +367,8 @@ pub fn brk(frame: &mut Frame) -> Result<u64, Errno> {
         return Ok(now);
     }
     space.break_end = wanted;
+    let told = &boot::portrait().break_end;
+    told.store(wanted, Ordering::Relaxed);
     Ok(wanted)
 }
 

@@ -122,6 +122,7 @@ pub fn attributes() -> Attributes {
 
 pub fn set_attributes(attributes: Attributes) {
     *ATTRIBUTES.lock() = attributes;
+    tell_dumpable(attributes.dumpable);
 }
 
 /// prctl(2), PR_GET_TIMERSLACK.
@@ -138,12 +139,18 @@ pub fn set_timer_slack(nanoseconds: u64) {
 
 /// What the program begins with. Its name is the last part of its path.
 pub fn begin(path: &[u8]) {
-    ATTRIBUTES.lock().dumpable = boot::info().process.dumpable.into();
+    let dumpable = boot::info().process.dumpable.into();
+    ATTRIBUTES.lock().dumpable = dumpable;
+    tell_dumpable(dumpable);
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     let bytes = name.len().min(15);
     let mut own = [0; 16];
     own[..bytes].copy_from_slice(&name[..bytes]);
-    *current().name.lock() = own;
+    current().set_name(own);
+}
+
+fn tell_dumpable(dumpable: u64) {
+    boot::portrait().dumpable.store(dumpable, Ordering::Relaxed);
 }
 
 const PR_SET_PDEATHSIG: u64 = 1;
@@ -212,7 +219,10 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
             return at_host(frame);
         }
         PR_GET_DUMPABLE => return Ok(attributes.dumpable),
-        PR_SET_DUMPABLE if argument <= 1 => attributes.dumpable = argument,
+        PR_SET_DUMPABLE if argument <= 1 => {
+            attributes.dumpable = argument;
+            tell_dumpable(argument);
+        }
         PR_SET_DUMPABLE => return Err(Errno::EINVAL),
         PR_SET_NAME => {
             drop(attributes);
@@ -224,7 +234,7 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                 Ok(_) | Err(Errno::ENAMETOOLONG) => {}
                 Err(error) => return Err(error),
             }
-            *current().name.lock() = name;
+            current().set_name(name);
             // The host shows the process under its first thread's.
             if current().id() == boot::info().process.pid {
                 let (low, high) = (&name[..8], &name[8..]);
@@ -240,7 +250,7 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
         }
         PR_GET_NAME => {
             drop(attributes);
-            let name = *current().name.lock();
+            let name = current().name();
             user::write(argument, &name)?;
         }
         PR_SET_TIMERSLACK => {

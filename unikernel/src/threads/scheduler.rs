@@ -7,7 +7,6 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use pinion_abi::calls::machine;
 use spin::Mutex;
 
 use super::queue::Queue;
@@ -80,6 +79,7 @@ pub fn start(first: Arc<Thread>) {
         (*variables()).kernel_rsp = first.stack_top();
     }
     first.vcpu.store(0, Ordering::Relaxed);
+    first.tell(first.id());
     SCHEDULER.lock().threads.insert(first.id(), first);
 }
 
@@ -112,11 +112,12 @@ pub fn add(thread: Arc<Thread>) {
     let alone = {
         let mut scheduler = SCHEDULER.lock();
         let alone = scheduler.threads.len() == 1;
+        thread.tell(thread.id());
         scheduler.threads.insert(thread.id(), Arc::clone(&thread));
         alone
     };
     if alone {
-        channel::machine_call(machine::PREEMPT, [1, 0, 0, 0, 0]);
+        channel::set_several(true);
     }
     make_ready(thread);
 }
@@ -325,6 +326,17 @@ pub fn fold<T>(start: T, step: impl Fn(T, &Thread) -> T) -> T {
         .fold(start, |value, thread| step(value, thread))
 }
 
+/// The bits that a value of each thread has; mostly the first few tell that there are none.
+pub fn all_hold(value: impl Fn(&Thread) -> u64) -> u64 {
+    let scheduler = SCHEDULER.lock();
+    let mut threads = scheduler.threads.values();
+    let mut all = u64::MAX;
+    while let Some(thread) = threads.next().filter(|_| all != 0) {
+        all &= value(thread);
+    }
+    all
+}
+
 /// Takes [`prepare`] back.
 pub fn cancel() {
     current().blocked.store(false, Ordering::Relaxed);
@@ -393,19 +405,20 @@ pub fn keep_current(id: u32) {
         scheduler.deadlines.clear();
         let mut threads = core::mem::take(&mut scheduler.threads);
         if let Some(itself) = threads.remove(&current().id()) {
-            itself.id.store(id, Ordering::Relaxed);
+            itself.set_id(id);
             scheduler.threads.insert(id, itself);
         }
         scheduler.tell();
         threads
     };
     drop(others);
+    channel::set_several(false);
 }
 
 /// Runs a child of vfork(2), whose thread's id is `id`, in the place of the running thread until
 /// [`end_child`].
 pub fn run_child(child: Arc<Thread>, id: u32) {
-    child.id.store(id, Ordering::Relaxed);
+    child.set_id(id);
     SCHEDULER.lock().threads.insert(id, Arc::clone(&child));
     switch_to(child);
 }
@@ -433,12 +446,13 @@ pub fn end() -> ! {
     let left = {
         let mut scheduler = SCHEDULER.lock();
         if let Some(thread) = scheduler.threads.remove(&id) {
+            thread.tell(0);
             scheduler.ended.push(thread);
         }
         scheduler.threads.len()
     };
     if left == 1 {
-        channel::machine_call(machine::PREEMPT, [0, 0, 0, 0, 0]);
+        channel::set_several(false);
     }
     signals::leave_to_others();
     current().blocked.store(true, Ordering::Relaxed);

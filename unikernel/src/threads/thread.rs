@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use pinion_abi::layout::{PAGE, PHYSICAL};
+use pinion_abi::portrait::{ThreadEntry, THREADS};
 
 use spin::Mutex;
 
@@ -14,7 +15,9 @@ use super::ids;
 use crate::arch::per_cpu::variables;
 use crate::arch::switch::{start_thread, Context, Extended};
 use crate::arch::{self, Frame};
+use crate::boot;
 use crate::mm::memory;
+use crate::mm::roll::Roll;
 use crate::seccomp::Rules;
 use crate::signals::info::Pending;
 
@@ -24,8 +27,11 @@ const STACK_PAGES: usize = 8;
 /// See [`Thread::vcpu`].
 pub const NOWHERE: usize = usize::MAX;
 
+/// The threads that the monitor tells of.
+static TOLD: Mutex<Roll<ThreadEntry, THREADS>> = Mutex::new(Roll::new());
+
 pub struct Thread {
-    pub(super) id: AtomicU32,
+    id: AtomicU32,
     /// The kernel stack's pages.
     stack: u64,
     pub(super) context: UnsafeCell<Context>,
@@ -48,7 +54,10 @@ pub struct Thread {
     /// sigaltstack(2): ss_sp, ss_flags, ss_size.
     pub alternate_stack: Mutex<[u64; 3]>,
     /// prctl(2), PR_SET_NAME: up to its first zero byte.
-    pub name: Mutex<[u8; 16]>,
+    name: Mutex<[u8; 16]>,
+    /// Its entry in [`TOLD`], and that entry's index.
+    pub told: &'static ThreadEntry,
+    index: u32,
     /// What it may call.
     pub rules: Mutex<Rules>,
     /// Whether a signal ended its last wait.
@@ -77,6 +86,13 @@ impl Thread {
     fn make(id: u32, fs_base: u64) -> Option<Arc<Thread>> {
         let stack = memory::allocate_pages(STACK_PAGES)?;
         let mut extended = Extended::current();
+        let (index, told) = {
+            let mut threads = TOLD.lock();
+            let index = threads.take();
+            let head = &boot::portrait().threads;
+            head.store(threads.head(), Ordering::Relaxed);
+            (index, threads.entry(index))
+        };
         Some(Arc::new(Thread {
             id: AtomicU32::new(id),
             stack,
@@ -96,6 +112,8 @@ impl Thread {
             restores: AtomicBool::new(false),
             alternate_stack: Mutex::new([0, 2, 0]),
             name: Mutex::new([0; 16]),
+            told,
+            index,
             rules: Mutex::new(Rules::default()),
             interrupted: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -111,7 +129,7 @@ impl Thread {
         thread.gs_base.store(arch::gs_base(), Ordering::Relaxed);
         let mask = current().blocked_signals.load(Ordering::Relaxed);
         thread.blocked_signals.store(mask, Ordering::Relaxed);
-        *thread.name.lock() = *current().name.lock();
+        thread.set_name(current().name());
         *thread.rules.lock() = current().rules.lock().clone();
         let at = thread.stack_top() - size_of::<Frame>() as u64;
         // SAFETY: the new stack is nobody else's; `start_thread` finds the frame right above the
@@ -143,6 +161,32 @@ impl Thread {
         self.id.load(Ordering::Relaxed)
     }
 
+    /// It is another process's only one from now on.
+    pub(super) fn set_id(&self, id: u32) {
+        self.id.store(id, Ordering::Relaxed);
+        self.tell(id);
+    }
+
+    /// From now on the monitor tells of it under this id; 0: no longer.
+    pub(super) fn tell(&self, id: u32) {
+        let blocked = self.blocked_signals.load(Ordering::Relaxed);
+        self.told.blocked.store(blocked, Ordering::Relaxed);
+        self.told.id.store(id, Ordering::Release);
+    }
+
+    pub fn name(&self) -> [u8; 16] {
+        *self.name.lock()
+    }
+
+    pub fn set_name(&self, name: [u8; 16]) {
+        *self.name.lock() = name;
+        for (word, bytes) in self.told.name.iter().zip(name.chunks_exact(8)) {
+            let bytes = bytes.iter().rev();
+            let value = bytes.fold(0, |word, byte| word << 8 | u64::from(*byte));
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
     /// The kernel stack's end.
     pub fn stack_top(&self) -> u64 {
         PHYSICAL + self.stack + STACK_PAGES as u64 * PAGE
@@ -152,6 +196,8 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         memory::free_pages(self.stack, STACK_PAGES);
+        self.tell(0);
+        TOLD.lock().give(self.index);
     }
 }
 

@@ -47,6 +47,7 @@ impl Service {
             judge: self.judge.copy(),
             unfinished: files::Unfinished::default(),
             streams: streams::Streams::default(),
+            view: self.view.clone(),
         })
     }
 

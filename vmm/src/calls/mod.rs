@@ -18,6 +18,7 @@ mod mounts;
 mod names;
 mod notify;
 mod open;
+mod portraits;
 mod privileges;
 mod processes;
 mod procfs;
@@ -36,6 +37,7 @@ pub(crate) mod tests;
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 
 use pinion_abi::calls::{self, Wait};
 use pinion_abi::channel::Request;
@@ -47,6 +49,7 @@ pub use self::processes::SETXID;
 pub use self::programs::{may_execute, AT_EXECVE_CHECK};
 use self::sys::{Failure, Outcome};
 pub use self::table::HOST_CALLS;
+use crate::portrait::View;
 
 /// What a service must know of its process.
 #[derive(Debug)]
@@ -112,6 +115,8 @@ pub struct Service {
     judge: filters::Judge,
     unfinished: files::Unfinished,
     streams: streams::Streams,
+    /// The guest that it serves, once there is one.
+    view: OnceLock<View>,
 }
 
 /// One call under way.
@@ -152,6 +157,7 @@ impl Service {
             judge: filters::Judge::new(config.filters),
             unfinished: files::Unfinished::default(),
             streams: streams::Streams::default(),
+            view: OnceLock::new(),
         })
     }
 

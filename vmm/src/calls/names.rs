@@ -62,6 +62,11 @@ impl Service {
     pub(super) fn resolve(&self, dir: RawFd, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
         match open_path(dir, path, flags, NO_MAGICLINKS) {
             Err(Errno::ELOOP) => self.walk(dir, path, flags),
+            Err(Errno::ENOENT) => {
+                let (tasks, _, rest) = self.thread_of(dir, path).ok_or(Errno::ENOENT)?;
+                let path = self.first_thread(&tasks, &rest)?;
+                open_path(tasks.dir.as_raw_fd(), &path, flags, NO_MAGICLINKS)
+            }
             other => other,
         }
     }

@@ -199,6 +199,12 @@ impl Service {
                 return Ok(fd);
             }
         }
+        if let Some((tasks, id, rest)) = self.thread_of(dir, path) {
+            // The host does not know of it.
+            if let Some(text) = self.thread_text(&tasks, id, &rest) {
+                return Ok(self.open_text(&text?, wanted)?);
+            }
+        }
         let file = self.find(dir, path, wanted)?;
         self.open_found(dir, path, file, wanted)
     }

@@ -5,12 +5,13 @@
 //! [`ENTRIES`] says which. What lies outside of the process directories is as the container's
 //! mounts have it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use pinion_abi::Errno;
 
 use super::descriptors::Kind;
+use super::portraits::{self, Text};
 use super::{names, sys, Service};
 
 /// What a process directory's entry gives the guest.
@@ -23,7 +24,11 @@ enum Rule {
     /// A list of descriptors, and one file or link for each: those that the guest can name.
     Descriptors,
     /// A text that the service knows.
-    Text(fn(&Service) -> Vec<u8>),
+    Text(Text),
+    /// One that it knows of threads other than the first one, whose own is the host's.
+    ThreadText(Text),
+    /// A list of threads, and a directory for each.
+    Tasks,
     /// A link to a file that the service knows.
     File(fn(&Service) -> Result<OwnedFd, Errno>),
 }
@@ -33,12 +38,12 @@ enum Rule {
 #[rustfmt::skip]
 const ENTRIES: &[(&str, Rule, Rule)] = &[
     ("arch_status",   Rule::Host, Rule::Host),
-    ("auxv",          Rule::Refused, Rule::Refused),
+    ("auxv",          Rule::Text(portraits::auxv), Rule::Refused),
     ("cgroup",        Rule::Host, Rule::Host),
-    ("children",      Rule::Host, Rule::Host),
+    ("children",      Rule::ThreadText(portraits::children), Rule::Host),
     ("clear_refs",    Rule::Refused, Rule::Refused),
     ("cmdline",       Rule::Text(arguments), Rule::Host),
-    ("comm",          Rule::Host, Rule::Host),
+    ("comm",          Rule::ThreadText(portraits::comm), Rule::Host),
     ("coredump_filter", Rule::Refused, Rule::Refused),
     ("cpuset",        Rule::Host, Rule::Host),
     ("cwd",           Rule::File(working_directory), Rule::Refused),
@@ -48,10 +53,10 @@ const ENTRIES: &[(&str, Rule, Rule)] = &[
     ("fdinfo",        Rule::Descriptors, Rule::Refused),
     ("gid_map",       Rule::Host, Rule::Host),
     ("io",            Rule::Host, Rule::Host),
-    ("limits",        Rule::Host, Rule::Host),
+    ("limits",        Rule::Text(portraits::limits), Rule::Host),
     ("loginuid",      Rule::Host, Rule::Host),
     ("map_files",     Rule::Refused, Rule::Refused),
-    ("maps",          Rule::Refused, Rule::Refused),
+    ("maps",          Rule::Text(portraits::maps), Rule::Refused),
     ("mem",           Rule::Refused, Rule::Refused),
     ("mountinfo",     Rule::Host, Rule::Host),
     ("mounts",        Rule::Host, Rule::Host),
@@ -71,26 +76,26 @@ const ENTRIES: &[(&str, Rule, Rule)] = &[
     ("schedstat",     Rule::Host, Rule::Host),
     ("sessionid",     Rule::Host, Rule::Host),
     ("setgroups",     Rule::Host, Rule::Host),
-    ("smaps",         Rule::Refused, Rule::Refused),
-    ("smaps_rollup",  Rule::Refused, Rule::Refused),
+    ("smaps",         Rule::Text(portraits::smaps), Rule::Refused),
+    ("smaps_rollup",  Rule::Text(portraits::smaps_rollup), Rule::Refused),
     ("stack",         Rule::Refused, Rule::Refused),
-    ("stat",          Rule::Host, Rule::Host),
-    ("statm",         Rule::Host, Rule::Host),
-    ("status",        Rule::Host, Rule::Host),
+    ("stat",          Rule::Text(portraits::stat), Rule::Host),
+    ("statm",         Rule::Text(portraits::statm), Rule::Host),
+    ("status",        Rule::Text(portraits::status), Rule::Host),
     ("syscall",       Rule::Refused, Rule::Refused),
-    ("task",          Rule::Refused, Rule::Refused),
+    ("task",          Rule::Tasks, Rule::Refused),
     ("timers",        Rule::Refused, Rule::Refused),
     ("timerslack_ns", Rule::Refused, Rule::Refused),
     ("uid_map",       Rule::Host, Rule::Host),
     ("wchan",         Rule::Host, Rule::Host),
 ];
 
-fn arguments(service: &Service) -> Vec<u8> {
-    lines(&service.arguments)
+fn arguments(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
+    Ok(lines(&service.arguments))
 }
 
-fn environment(service: &Service) -> Vec<u8> {
-    lines(&service.environment)
+fn environment(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
+    Ok(lines(&service.environment))
 }
 
 fn lines(strings: &[CString]) -> Vec<u8> {
@@ -118,46 +123,72 @@ fn root_directory(_: &Service) -> Result<OwnedFd, Errno> {
     names::open_path(libc::AT_FDCWD, c"/", libc::O_DIRECTORY, 0)
 }
 
+/// Ids of threads begin here that their process's monitor does not have (`threads::ids` in the kernel).
+const FIRST_OTHER: u32 = 1 << 22;
+
+/// The directory of a process's threads.
+pub(super) struct Tasks {
+    owner: Owner,
+    /// An O_PATH descriptor.
+    pub dir: OwnedFd,
+}
+
 /// Where a file stands in a proc file system.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
     /// Outside of the process directories.
     System(Vec<Vec<u8>>),
-    /// In the directory of a process: whether it is the guest's own, and the names below. The main
-    /// thread's own directory counts as its process's.
-    Process(bool, Vec<Vec<u8>>),
+    /// In the directory of a process, and the names below. The main thread's own directory counts as
+    /// its process's.
+    Process(Owner, Vec<Vec<u8>>),
     /// In the directory of another thread of the monitor.
     Thread,
 }
 
-fn place(names: Vec<Vec<u8>>, own: &[u8]) -> Place {
-    let Some(pid) = names.first().filter(|name| is_number(name)) else {
+/// Whose a process directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The guest's own.
+    Own,
+    /// The process's that has this pid in that file system.
+    Other(u32),
+}
+
+fn place(names: Vec<Vec<u8>>, own: u32) -> Place {
+    let Some(pid) = names.first() else {
         return Place::System(names);
     };
-    let is_own = pid == own;
+    let owner = match number(pid) {
+        None => return Place::System(names),
+        Some(pid) if pid == own => Owner::Own,
+        Some(pid) => Owner::Other(pid),
+    };
     match names.get(1..) {
         Some([task, thread, rest @ ..]) if task == b"task" => {
             if thread == pid {
-                Place::Process(is_own, rest.to_vec())
+                Place::Process(owner, rest.to_vec())
             } else {
                 Place::Thread
             }
         }
-        Some(rest) => Place::Process(is_own, rest.to_vec()),
-        None => Place::Process(is_own, Vec::new()),
+        Some(rest) => Place::Process(owner, rest.to_vec()),
+        None => Place::Process(owner, Vec::new()),
     }
 }
 
-fn is_number(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+/// A pid, or another number, as /proc has it in names.
+fn number(name: &[u8]) -> Option<u32> {
+    let digits = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(name).ok().filter(|_| digits)?;
+    text.parse().ok()
 }
 
-fn rule(own: bool, entry: &[u8]) -> Rule {
+fn rule(owner: Owner, entry: &[u8]) -> Rule {
     let row = ENTRIES.iter().find(|(name, _, _)| name.as_bytes() == entry);
-    row.map_or(
-        Rule::Refused,
-        |(_, of_own, of_others)| if own { *of_own } else { *of_others },
-    )
+    row.map_or(Rule::Refused, |(_, of_own, of_others)| match owner {
+        Owner::Own => *of_own,
+        Owner::Other(_) => *of_others,
+    })
 }
 
 /// What an open(2) of a file of /proc gives.
@@ -180,49 +211,50 @@ pub(super) enum Link {
 impl Service {
     fn place(&self, fd: RawFd) -> Result<Place, Errno> {
         let names = self.mounts.locate(self.proc(), fd)?.ok_or(Errno::EACCES)?;
-        Ok(place(names, sys::pid().to_string().as_bytes()))
+        Ok(place(names, sys::pid() as u32))
     }
 
     /// Whether a file of /proc may be opened for reading or writing. `fd` is an O_PATH descriptor.
     pub(super) fn proc_access(&self, fd: RawFd) -> Result<Access, Errno> {
-        let (own, names) = match self.place(fd)? {
+        let (owner, names) = match self.place(fd)? {
             // Reading it waits for messages.
             Place::System(names) if names == [b"kmsg"] => return Ok(Access::File(Kind::Other)),
             Place::System(_) => return Ok(Access::File(Kind::Regular)),
             Place::Thread => return Ok(Access::Thread),
-            Place::Process(own, names) => (own, names),
+            Place::Process(owner, names) => (owner, names),
         };
         let Some((entry, rest)) = names.split_first() else {
             return Ok(Access::File(Kind::Regular));
         };
-        match (rule(own, entry), rest) {
-            (Rule::Host, _) => Ok(Access::File(Kind::Regular)),
+        match (rule(owner, entry), rest) {
+            (Rule::Host | Rule::ThreadText(_), _) => Ok(Access::File(Kind::Regular)),
+            (Rule::Tasks, []) => Ok(Access::File(Kind::Listing)),
             (Rule::Descriptors, []) => Ok(Access::File(Kind::Listing)),
             (Rule::Descriptors, [number]) => {
                 self.guest_number(number)?;
                 Ok(Access::File(Kind::Regular))
             }
-            (Rule::Text(text), []) => Ok(Access::Text(text(self))),
+            (Rule::Text(text), []) => Ok(Access::Text(text(self, None)?)),
             _ => Err(Errno::EACCES),
         }
     }
 
     /// Where a link of /proc leads, for the guest. `link` is an O_PATH descriptor of the link.
     pub(super) fn proc_link(&self, link: RawFd) -> Result<Link, Errno> {
-        let (own, names) = match self.place(link)? {
+        let (owner, names) = match self.place(link)? {
             Place::System(names) => return Ok(Link::Text(system_link(link, &names)?)),
             Place::Thread => return Err(Errno::EACCES),
-            Place::Process(own, names) => (own, names),
+            Place::Process(owner, names) => (owner, names),
         };
         let (entry, rest) = names.split_first().ok_or(Errno::EACCES)?;
-        match (rule(own, entry), rest) {
+        match (rule(owner, entry), rest) {
             (Rule::File(file), []) => file(self).map(Link::File),
             (Rule::Descriptors, [number]) => {
                 let fd = self.guest_number(number)?;
                 let flags = libc::O_PATH | libc::O_CLOEXEC;
                 self.anew(fd, flags).map(|fd| Link::File(sys::own(fd)))
             }
-            (Rule::Host, [name]) if own && entry == b"ns" => {
+            (Rule::Host, [name]) if owner == Owner::Own && entry == b"ns" => {
                 let path = [b"thread-self/ns/".as_slice(), name].concat();
                 let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
                 names::open_path(self.proc(), &path, 0, 0).map(Link::File)
@@ -233,13 +265,13 @@ impl Service {
 
     /// The text of a link of /proc, as readlink(2) tells it to the guest.
     pub(super) fn proc_link_text(&self, link: RawFd) -> Result<Vec<u8>, Errno> {
-        let (own, names) = match self.place(link)? {
+        let (owner, names) = match self.place(link)? {
             Place::System(names) => return system_link(link, &names),
             Place::Thread => return Err(Errno::EACCES),
-            Place::Process(own, names) => (own, names),
+            Place::Process(owner, names) => (owner, names),
         };
         let (entry, rest) = names.split_first().ok_or(Errno::EACCES)?;
-        match (rule(own, entry), rest) {
+        match (rule(owner, entry), rest) {
             (Rule::File(_), []) if entry == b"exe" => Ok(self.executable_path.to_bytes().to_vec()),
             (Rule::File(_), []) => sys::readlink(link, sys::EMPTY),
             (Rule::Descriptors, [number]) => {
@@ -248,6 +280,86 @@ impl Service {
             }
             (Rule::Host, _) => sys::readlink(link, sys::EMPTY),
             _ => Err(Errno::EACCES),
+        }
+    }
+
+    /// What a path names in the directory of a thread of a guest's that its monitor does not have: the
+    /// directory of all of the process's threads, and the rest of the path. None if it leads elsewhere.
+    pub(super) fn thread_of(&self, dir: RawFd, path: &CStr) -> Option<(Tasks, u32, Vec<u8>)> {
+        let path = path.to_bytes();
+        let mut start = 0;
+        let (from, to, id) = loop {
+            let rest = path.get(start..)?;
+            let slash = rest.iter().position(|byte| *byte == b'/');
+            let end = start + slash.unwrap_or(rest.len());
+            match number(&path[start..end]).filter(|id| *id >= FIRST_OTHER) {
+                Some(id) => break (start, end, id),
+                None => start = slash.map(|_| end + 1)?,
+            }
+        };
+        let above = match &path[..from] {
+            [] => c".".to_owned(),
+            above => CString::new(above).ok()?,
+        };
+        let tasks = self.resolve(dir, &above, libc::O_DIRECTORY).ok()?;
+        if !sys::is_proc(tasks.as_raw_fd()).ok()? {
+            return None;
+        }
+        let Place::Process(owner, names) = self.place(tasks.as_raw_fd()).ok()? else {
+            return None;
+        };
+        let known = names == [b"task"] && self.thread_ids(owner).ok()?.contains(&id);
+        let rest = path[to..].trim_ascii_start();
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest).to_vec();
+        known.then_some((Tasks { owner, dir: tasks }, id, rest))
+    }
+
+    /// A path from the directory of a process's threads into that of the first, which stands for one that the host
+    /// does not have.
+    pub(super) fn first_thread(&self, tasks: &Tasks, rest: &[u8]) -> Result<CString, Errno> {
+        let pid = match tasks.owner {
+            Owner::Own => sys::pid() as u32,
+            Owner::Other(pid) => pid,
+        };
+        CString::new([pid.to_string().as_bytes(), b"/", rest].concat()).map_err(|_| Errno::EINVAL)
+    }
+
+    /// The text of a file in a thread's directory, if it is one of those that Pinion makes.
+    pub(super) fn thread_text(
+        &self,
+        tasks: &Tasks,
+        id: u32,
+        entry: &[u8],
+    ) -> Option<Result<Vec<u8>, Errno>> {
+        match rule(tasks.owner, entry) {
+            Rule::Text(text) | Rule::ThreadText(text) => Some(text(self, Some(id))),
+            _ => None,
+        }
+    }
+
+    fn thread_ids(&self, owner: Owner) -> Result<Vec<u32>, Errno> {
+        match owner {
+            Owner::Own => {
+                let threads = self.view()?.threads();
+                Ok(threads.iter().map(|thread| thread.id).collect())
+            }
+            Owner::Other(_) => Err(Errno::EACCES),
+        }
+    }
+
+    /// The names of directories that getdents64(2) tells in the place of what the host has in an open one.
+    /// None: the host's, but for what the guest cannot name.
+    pub(super) fn listed(&self, fd: RawFd) -> Result<Option<Vec<String>>, Errno> {
+        let Place::Process(owner, names) = self.place(fd)? else {
+            return Ok(None);
+        };
+        let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        match names[..] {
+            [b"task"] => {
+                let ids = self.thread_ids(owner)?;
+                Ok(Some(ids.iter().map(u32::to_string).collect()))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -291,6 +403,31 @@ pub(super) fn open_numbers(proc: &OwnedFd) -> Result<Vec<RawFd>, Errno> {
     }
 }
 
+/// Writes directory entries as getdents64(2) does, from the `at`th on: `.` and `..`, then directories of these
+/// names. Returns the bytes, and which entry is the next one.
+pub(super) fn entries(names: &[String], at: usize, to: &mut [u8]) -> (usize, usize) {
+    const NAME: usize = 19;
+    let all = [".", ".."]
+        .into_iter()
+        .chain(names.iter().map(String::as_str));
+    let (mut bytes, mut next) = (0, at);
+    for (index, name) in all.enumerate().skip(at) {
+        let length = (NAME + name.len() + 1).next_multiple_of(8);
+        let Some(entry) = to.get_mut(bytes..bytes + length) else {
+            break;
+        };
+        entry.fill(0);
+        entry[..8].copy_from_slice(&(index as u64 + 1).to_ne_bytes());
+        entry[8..16].copy_from_slice(&(index as u64 + 1).to_ne_bytes());
+        entry[16..18].copy_from_slice(&(length as u16).to_ne_bytes());
+        entry[18] = libc::DT_DIR;
+        entry[NAME..NAME + name.len()].copy_from_slice(name.as_bytes());
+        bytes += length;
+        next = index + 1;
+    }
+    (bytes, next)
+}
+
 /// Drops entries from what getdents64(2) wrote (struct linux_dirent64: record length at 16, name at
 /// 19); returns the bytes that are left.
 pub(super) fn retain(entries: &mut [u8], mut keep: impl FnMut(&[u8]) -> bool) -> usize {
@@ -325,7 +462,7 @@ mod tests {
                 .filter(|name| !name.is_empty())
                 .map(|name| name.into())
                 .collect(),
-            b"7",
+            7,
         )
     }
 
@@ -333,21 +470,27 @@ mod tests {
     fn places() {
         assert_eq!(at("meminfo"), Place::System(vec![b"meminfo".to_vec()]));
         assert_eq!(at(""), Place::System(vec![]));
-        assert_eq!(at("7"), Place::Process(true, vec![]));
-        assert_eq!(at("8/mem"), Place::Process(false, vec![b"mem".to_vec()]));
+        assert_eq!(at("7"), Place::Process(Owner::Own, vec![]));
+        assert_eq!(
+            at("8/mem"),
+            Place::Process(Owner::Other(8), vec![b"mem".to_vec()])
+        );
         assert_eq!(
             at("7/task/7/mem"),
-            Place::Process(true, vec![b"mem".to_vec()])
+            Place::Process(Owner::Own, vec![b"mem".to_vec()])
         );
-        assert_eq!(at("7/task"), Place::Process(true, vec![b"task".to_vec()]));
+        assert_eq!(
+            at("7/task"),
+            Place::Process(Owner::Own, vec![b"task".to_vec()])
+        );
         assert_eq!(at("7/task/9/status"), Place::Thread);
     }
 
     #[test]
     fn an_entry_without_a_row_is_refused() {
-        assert!(matches!(rule(true, b"mem (deleted)"), Rule::Refused));
+        assert!(matches!(rule(Owner::Own, b"mem (deleted)"), Rule::Refused));
         assert!(matches!(
-            rule(true, b"new_in_the_next_kernel"),
+            rule(Owner::Own, b"new_in_the_next_kernel"),
             Rule::Refused
         ));
         assert!(ENTRIES.windows(2).all(|pair| pair[0].0 < pair[1].0));

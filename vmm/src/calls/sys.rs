@@ -154,6 +154,13 @@ pub(super) fn is_proc(fd: RawFd) -> Result<bool, Errno> {
     Ok(unsafe { data.assume_init() }.f_type == libc::PROC_SUPER_MAGIC)
 }
 
+/// lseek(2).
+pub(super) fn seek(fd: RawFd, offset: i64, whence: i32) -> Result<i64, Errno> {
+    let args = [word(fd), offset as u64, word(whence), 0, 0, 0];
+    // SAFETY: the call takes numbers.
+    unsafe { call(libc::SYS_lseek, args) }
+}
+
 /// readlinkat(2): the link's text.
 pub(super) fn readlink(dir: RawFd, path: &CStr) -> Result<Vec<u8>, Errno> {
     let mut text = vec![0u8; libc::PATH_MAX as usize];

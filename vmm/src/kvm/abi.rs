@@ -9,6 +9,7 @@ pub const KVM_CHECK_EXTENSION: u64 = 0xae03;
 pub const KVM_GET_VCPU_MMAP_SIZE: u64 = 0xae04;
 pub const KVM_GET_SUPPORTED_CPUID: u64 = 0xc008_ae05;
 pub const KVM_CREATE_VCPU: u64 = 0xae41;
+pub const KVM_SET_NR_MMU_PAGES: u64 = 0xae44;
 pub const KVM_SET_USER_MEMORY_REGION: u64 = 0x4020_ae46;
 pub const KVM_SET_TSS_ADDR: u64 = 0xae47;
 pub const KVM_RUN: u64 = 0xae80;

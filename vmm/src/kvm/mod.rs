@@ -92,6 +92,7 @@ impl Kvm {
         };
         // Three pages that no guest memory uses; only old Intel processors want them.
         vm.set_tss_address(0xfffb_d000);
+        vm.set_table_limit(TABLE_LIMIT);
         Ok(vm)
     }
 
@@ -141,6 +142,11 @@ impl Kvm {
     }
 }
 
+/// KVM's own limit is a fiftieth of the guest's memory, at the time when a slot is added: too few where
+/// thousands of stacks have a table each, which it then makes again and again. They count as the container's
+/// memory.
+const TABLE_LIMIT: u64 = 1 << 20;
+
 pub struct Vm {
     fd: OwnedFd,
 }
@@ -162,6 +168,12 @@ impl Vm {
     fn set_tss_address(&self, address: u64) {
         // SAFETY: the argument is a number. An error means that it is not needed.
         let _ = unsafe { call!(&self.fd, KVM_SET_TSS_ADDR, address) };
+    }
+
+    /// How many pages of shadow tables KVM keeps before it takes the oldest away.
+    fn set_table_limit(&self, pages: u64) {
+        // SAFETY: the argument is a number. An error means that there are no such tables.
+        let _ = unsafe { call!(&self.fd, KVM_SET_NR_MMU_PAGES, pages) };
     }
 }
 

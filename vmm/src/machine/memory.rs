@@ -14,6 +14,7 @@ use crate::calls::GuestMemory;
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::abi::kvm_userspace_memory_region;
 use crate::kvm::{KvmError, Vm};
+use crate::portrait::View;
 
 /// Bytes that exist from the start: small programs need no more.
 pub const FIRST: u64 = 38 << 20;
@@ -137,6 +138,12 @@ impl Memory {
         unsafe { vm.set_memory(&region)? };
         self.bytes.store(bytes, Ordering::Release);
         Ok(Some(bytes))
+    }
+
+    /// All of it, for reading.
+    pub fn view(&self) -> View {
+        // SAFETY: what is reserved is mapped readable up to the limit, for good.
+        unsafe { View::new(self.base, self.limit) }
     }
 
     /// Gives all of it to another VM: that of a child of fork(2), in which nobody else uses it yet.

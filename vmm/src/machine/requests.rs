@@ -109,8 +109,8 @@ impl Server {
             ATTACH => self.attach(a, b, c, d),
             SIGNAL => self.signal(slot, a, b),
             PREEMPT => {
-                self.ticking.store(a != 0, Ordering::Relaxed);
-                self.ticker.set(a != 0);
+                self.header().ticking.store(1, Ordering::SeqCst);
+                self.ticker.set(true);
                 Ok(0)
             }
             PAUSE if !may_block => return Answer::WouldBlock,

@@ -1,7 +1,7 @@
 //! The monitor's side of the channel: takes requests, has them done, writes answers.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use pinion_abi::calls::machine;
@@ -33,8 +33,6 @@ pub struct Server {
     pub exits: AtomicU64,
     pub(super) vcpus: Vcpus,
     pub(super) ticker: Ticker,
-    /// Whether the guest wants its threads preempted.
-    pub(super) ticking: AtomicBool,
     pub(super) workers: Workers,
     pub(super) posted: Posted,
     pub(super) crowded: Crowded,
@@ -83,6 +81,7 @@ impl Server {
     pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
         let vcpus = Vcpus::default();
         vcpus.start();
+        service.look_at(memory.view());
         let profile = Profile::new(machinery.verbose);
         Server {
             memory,
@@ -93,7 +92,6 @@ impl Server {
             exits: AtomicU64::new(0),
             vcpus,
             ticker: Ticker::default(),
-            ticking: AtomicBool::new(false),
             workers: Workers::default(),
             posted: Posted::default(),
             crowded: Crowded::default(),
@@ -237,9 +235,8 @@ impl Server {
     /// The vCPU has nothing to run until it is woken, or until the deadline.
     pub(super) fn idle(&self, vcpu: u64, seen: u64, deadline: u64) {
         let index = vcpu as usize % MAX_VCPUS;
-        let (ticker, ticking) = (&self.ticker, &self.ticking);
         self.vcpus
-            .sleep(self.header(), index, seen as u32, deadline, ticker, ticking);
+            .sleep(self.header(), index, seen as u32, deadline, &self.ticker);
     }
 
     /// Answers a slot.
@@ -273,9 +270,9 @@ impl Server {
             workers.reset();
             service.reset();
             self.ticker.reset();
-            self.ticking.store(false, Ordering::Relaxed);
             self.vcpus.restart();
             let header = self.header();
+            header.ticking.store(0, Ordering::Relaxed);
             let tail = header.tail.load(Ordering::Relaxed);
             self.taken.store(tail, Ordering::Relaxed);
             for vcpu in &header.vcpus {

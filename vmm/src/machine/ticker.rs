@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use pinion_abi::channel::Header;
+
 use super::futex;
 use super::server::Server;
 use super::{signals, thread};
@@ -40,6 +42,22 @@ impl Ticker {
             futex::wake(&self.word);
         }
     }
+}
+
+/// Whether the guest's threads are preempted; no longer, when there is but one.
+pub fn is_ticking(header: &Header) -> bool {
+    if header.ticking.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    if header.several.load(Ordering::SeqCst) != 0 {
+        return true;
+    }
+    header.ticking.store(0, Ordering::SeqCst);
+    let several = header.several.load(Ordering::SeqCst) != 0;
+    if several {
+        header.ticking.store(1, Ordering::SeqCst);
+    }
+    several
 }
 
 /// The word of this process's ticker, for [`wake`].
@@ -100,8 +118,12 @@ fn run(server: &Server) -> ! {
             } else if late {
                 vcpus.wake_one(header);
             }
-        } else if !signals && !server.ticking.load(Ordering::Relaxed) {
-            ticker.word.store(OFF, Ordering::Relaxed);
+        } else if !signals && !is_ticking(header) {
+            ticker.word.store(OFF, Ordering::SeqCst);
+            if header.ticking.load(Ordering::SeqCst) != 0 {
+                // The guest has just asked for it.
+                ticker.word.store(ON, Ordering::Relaxed);
+            }
         }
     }
 }

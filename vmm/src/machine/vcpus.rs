@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize
 use pinion_abi::channel::Header;
 use pinion_abi::layout::MAX_VCPUS;
 
+use super::futex;
 use super::kick::{self, Target};
-use super::{futex, ticker::Ticker};
+use super::ticker::{is_ticking, Ticker};
 use crate::kvm::Vcpu;
 
 /// What [`State::running`] says: the vCPU's thread is in the monitor, in KVM_RUN, or there and a kick
@@ -174,22 +175,14 @@ impl Vcpus {
 
     /// The vCPU has nothing to run until it is woken, or until the deadline. While all sleep there are
     /// no ticks.
-    pub fn sleep(
-        &self,
-        header: &Header,
-        index: usize,
-        seen: u32,
-        deadline: u64,
-        ticker: &Ticker,
-        ticking: &AtomicBool,
-    ) {
+    pub fn sleep(&self, header: &Header, index: usize, seen: u32, deadline: u64, ticker: &Ticker) {
         let state = &self.states[index];
         state.sleeps.store(true, Ordering::SeqCst);
         if self.all_sleep() {
             ticker.set(false);
             if !self.all_sleep() {
                 // Another one went on meanwhile.
-                ticker.set(ticking.load(Ordering::Relaxed));
+                ticker.set(is_ticking(header));
             }
         }
         futex::wait_until(&state.woken, seen, deadline);
@@ -197,7 +190,7 @@ impl Vcpus {
         // Two that woke it may have written the guest's copy in the other order.
         let woken = state.woken.load(Ordering::Acquire);
         header.vcpus[index].woken.store(woken, Ordering::Release);
-        ticker.set(ticking.load(Ordering::Relaxed));
+        ticker.set(is_ticking(header));
     }
 
     fn all_sleep(&self) -> bool {

@@ -131,10 +131,30 @@ it('refuses a path of a million levels', () => {
   );
 });
 
-it('refuses the systemd driver by name', () => {
-  const message = 'config.json: linux.cgroupsPath: the systemd cgroup driver is not supported yet';
-  expect(refusal({ linux: { namespaces, cgroupsPath: 'system.slice:docker:x' } })).toBe(message);
-  expect(refusal({}, { systemdCgroup: true })).toBe(message);
+it('of the systemd driver are those of the unit, in every hierarchy', () => {
+  const root = temporary();
+  const options = (manager: string) => ({
+    host: { cgroups: hybrid(root), cores: 1 },
+    systemd: { root: manager, user: false },
+  });
+  const joined = (path: string, manager = '/') =>
+    planFor(path, options(manager)).cgroup?.join.map((directory) => relative(root, directory));
+  const web = 'machine.slice/machine-a.slice/podman-web.scope';
+  expect(joined('machine-a.slice:podman:web')).toEqual([
+    `devices/${web}`,
+    `memory/${web}`,
+    `v2/${web}`,
+  ]);
+  expect(joined(':p:n', '/user.slice/manager')).toContain(
+    'v2/user.slice/manager/system.slice/p-n.scope',
+  );
+  expect(joined('')).toContain('devices/system.slice/runc-c1.scope');
+});
+
+it('without the systemd driver a path of its form is a path', () => {
+  const root = temporary();
+  const { cgroup } = planFor('/a.slice:b:c', { host: { cgroups: hybrid(root), cores: 1 } });
+  expect(cgroup?.join.map((directory) => relative(root, directory))).toContain('v2/a.slice:b:c');
 });
 
 it.each([

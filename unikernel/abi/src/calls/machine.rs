@@ -73,8 +73,9 @@ requests! {
     /// The vCPU has nothing to run: it waits until its `woken` is not that any more, until the
     /// monotonic clock reaches the deadline (nanoseconds; 0: none), or until a signal.
     1042 IDLE (vcpu, woken, deadline)
-    /// Whether threads shall be preempted: vCPUs are then kicked when others wait for them.
-    1043 PREEMPT (on)
+    /// Threads shall be preempted: vCPUs are kicked when others wait for them. That ends by itself when
+    /// there is but one thread (the channel's `several` and `ticking`).
+    1043 PREEMPT ()
     /// The call that a worker makes for this slot shall end with EINTR.
     1044 CANCEL (slot)
     /// fork(2): 0 in the child, whose boot information has its pid; made by the vCPU's own thread only.

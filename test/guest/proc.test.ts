@@ -1,0 +1,12 @@
+/** What /proc tells of a guest's process is what the process knows of itself, as on Linux. */
+import { expect, test } from 'vitest';
+import { build, expectSame } from './programs.ts';
+
+test.each(['maps', 'stack', 'auxv', 'status', 'tasks', 'limits'])(
+  '%s',
+  async (part) => {
+    const program = await build('proc', '-pthread');
+    expect((await expectSame(program, [part])).status).toBe(0);
+  },
+  60_000,
+);
