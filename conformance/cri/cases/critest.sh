@@ -13,7 +13,6 @@ web registry.k8s.io/e2e-test-images/nginx:1.14-2 80
 web registry.k8s.io/e2e-test-images/httpd:2.4.39-4 80
 web gcr.io/k8s-staging-cri-tools/hostnet-nginx-amd64:latest 12003
 ctr images tag "$IMAGE" registry.k8s.io/e2e-test-images/busybox:1.29-2 >/dev/null
-"$CRITEST" -runtime-endpoint "$CONTAINER_RUNTIME_ENDPOINT" -report-dir report --ginkgo.no-color \
+"$CRITEST" -runtime-endpoint "$CONTAINER_RUNTIME_ENDPOINT" --ginkgo.junit-report junit.xml --ginkgo.no-color \
   --ginkgo.skip 'Image Manager|apparmor|AppArmor|SELinux|runtime should support streaming|port-forward|[Pp]ull' >log 2>&1
-grep -c . report/*.xml >/dev/null
-tr '\n' ' ' <report/junit_*.xml | grep -oE '<testcase name="[^"]*"[^>]*status="[a-z]*"' | sed 's/<testcase name="//; s/" .*status="/: /; s/"$//' | grep -v ': skipped' | sort
+tr '\n' ' ' <junit.xml | grep -oE '<testcase name="[^"]*"[^>]*status="[a-z]*"' | sed 's/<testcase name="//; s/" .*status="/: /; s/"$//' | grep -v ': skipped' | sort
