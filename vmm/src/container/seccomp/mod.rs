@@ -60,6 +60,7 @@ const OWN: &[(c_long, &str)] = &[
         libc::SYS_madvise,
         "populating and giving back the guest's memory",
     ),
+    (libc::SYS_mincore, "resident memory of the guest, for /proc"),
     (libc::SYS_msync, "shared file mappings of the guest"),
     (libc::SYS_brk, "the heap"),
     (libc::SYS_close, "descriptors"),
