@@ -31,6 +31,7 @@ impl Service {
     }
 
     fn portrait<T>(&self, make: impl FnOnce(&Process) -> T) -> Result<T, Errno> {
+        // Of a process that is not dumpable it is root's.
         let pagemap = self.open_own(c"self/pagemap").ok();
         let process = Process {
             view: self.view()?,
