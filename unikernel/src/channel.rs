@@ -259,9 +259,22 @@ impl Owned {
     }
 }
 
+/// Other processes have the descriptors from now on, as the program knows them.
+pub fn share() {
+    if let Some(fd) = streams::share() {
+        close(fd);
+    }
+}
+
+/// close(2) of a descriptor of which the program does not know.
+pub fn close(fd: u64) {
+    const CLOSE: u32 = 3;
+    Owned::take().call(CLOSE, &[fd, 0, 0, 0, 0, 0], Wait::Never);
+}
+
 /// fork(2) of the process: 0 in the child, where no request of another thread is under way.
 pub fn fork() -> Result<u64, Errno> {
-    streams::share();
+    share();
     let slot = Owned::take();
     let value = slot.call_here(machine::FORK, &[0; 6]);
     if value == 0 {
@@ -275,7 +288,7 @@ pub fn fork() -> Result<u64, Errno> {
 
 /// vfork(2) of the process: comes back in the child, or with an error.
 pub fn vfork() -> Result<u64, Errno> {
-    streams::share();
+    share();
     result(Owned::take().call_here(machine::VFORK, &[0; 6]))
 }
 
