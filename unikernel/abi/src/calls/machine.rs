@@ -113,6 +113,9 @@ requests! {
     /// futex(2), FUTEX_CMP_REQUEUE, or FUTEX_REQUEUE if `expected` is [`FUTEX_ANY_VALUE`], of words that
     /// other processes share. `counts`: how many to wake; how many to move, from bit 32 on.
     1057 FUTEX_REQUEUE (address, target, counts, expected)
+    /// The process may have that many threads from now on, of which the container's limit and that of
+    /// its user have room for the new ones; EAGAIN.
+    1058 TASKS (threads)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -20,7 +20,7 @@ use crate::channel;
 use crate::mm::user;
 use crate::signals;
 use crate::syscalls::host;
-use crate::threads::{current, futex, scheduler};
+use crate::threads::{allowance, current, futex, scheduler};
 
 const SIGCHLD: u64 = 17;
 const CLONE_VFORK: u64 = 0x4000;
@@ -107,6 +107,7 @@ fn hold(child: u64, clone: &Clone) {
 fn become_child(frame: &mut Frame, clone: &Clone) {
     let id = boot::info().process.pid;
     scheduler::keep_current(id);
+    allowance::begin();
     futex::forget_waiters();
     signals::forget_pending();
     let thread = current();
