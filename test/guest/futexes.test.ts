@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { build, expectSame } from './programs.ts';
 
-test.each(['shared', 'signalled', 'library', 'robust', 'inherit', 'forsaken', 'vector', 'newer'])(
+test.each(['shared', 'signalled', 'library', 'robust', 'inherit', 'forsaken', 'vector', 'among', 'newer'])(
   '%s',
   async (part) => {
     const program = await build('futexes', '-pthread');

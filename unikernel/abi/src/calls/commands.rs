@@ -61,7 +61,7 @@ pub fn fcntl(command: u32) -> Option<Arg> {
         8..=11 => Arg::Int,             // F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG
         15 => Arg::In(8),               // F_SETOWN_EX
         16 => Arg::Out(8),              // F_GETOWN_EX
-        1024 | 1025 => Arg::Int,        // F_SETLEASE, F_GETLEASE
+        1024..=1026 => Arg::Int,        // F_SETLEASE, F_GETLEASE, F_NOTIFY
         1031..=1034 => Arg::Int,        // F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS
         1035 | 1037 => Arg::Out(8),     // F_GET_RW_HINT, F_GET_FILE_RW_HINT
         1036 | 1038 => Arg::In(8),      // F_SET_RW_HINT, F_SET_FILE_RW_HINT
