@@ -22,6 +22,7 @@ test.each([
   ['descriptors', 'locks'],
   ['descriptors', 'numbers'],
   ['descriptors', 'commands'],
+  ['descriptors', 'notices'],
   ['pointers', 'all'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);

@@ -74,6 +74,22 @@ static volatile sig_atomic_t told;
 
 static void tell(int number) { told = number; }
 
+/* fcntl(2), F_NOTIFY: a directory's changes come as signals. */
+static void notices(void) {
+  int fd = open(".", O_RDONLY | O_DIRECTORY);
+  signal(SIGIO, tell);
+  SHOW(fcntl(fd, F_NOTIFY, DN_MULTISHOT));
+  SHOW(fcntl(make("file"), F_NOTIFY, DN_CREATE));
+  SHOW(fcntl(fd, F_NOTIFY, DN_CREATE));
+  close(make("made"));
+  for (int i = 0; i < 1000 && !told; i++) usleep(1000);
+  OK(told == SIGIO);
+  told = 0;
+  close(make("again"));
+  usleep(10000);
+  OK(told == 0);
+}
+
 /* The commands of ioctl(2) that any descriptor or a file knows. */
 static void commands(void) {
   int fd = make("file"), other = make("other"), on = 1, ends[2];
@@ -105,4 +121,4 @@ static void commands(void) {
   TRY(ioctl(fd, FIOQSIZE, &bytes));
 }
 
-TESTS({"locks", locks}, {"numbers", numbers}, {"commands", commands})
+TESTS({"locks", locks}, {"numbers", numbers}, {"commands", commands}, {"notices", notices})
