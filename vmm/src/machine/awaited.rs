@@ -41,7 +41,7 @@ impl Word {
     }
 
     /// The calling process is the child. It keeps the page until it executes a program or ends.
-    pub fn is_parents(self) {
+    pub fn keep(self) {
         PARENT.store(self.0, Ordering::Release);
         std::mem::forget(self);
     }
@@ -67,7 +67,7 @@ pub fn go_on() {
     }
     let word = PARENT.swap(null_mut(), Ordering::AcqRel);
     if !word.is_null() {
-        // SAFETY: `is_parents` keeps the page mapped.
+        // SAFETY: `keep` keeps the page mapped.
         let word = unsafe { &*word };
         word.store(1, Ordering::Release);
         futex::wake_all(word);

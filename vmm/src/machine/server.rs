@@ -275,7 +275,7 @@ impl Server {
             children.clear();
             awaited::forget();
             if let Some(word) = word {
-                word.is_parents();
+                word.keep();
             }
             workers.reset();
             service.reset();
