@@ -9,7 +9,7 @@ pub mod key;
 mod raised;
 mod request;
 mod resume;
-mod rights;
+pub mod rights;
 mod state;
 
 use std::convert::Infallible;
