@@ -39,6 +39,7 @@ test.each([
   ['streams', 'soon'],
   ['streams', 'reset'],
   ['streams', 'sending'],
+  ['streams', 'files'],
   ['streams', 'one'],
   ['streams', 'several'],
 ] as const)('%s: %s', async (program, name) => {

@@ -124,6 +124,7 @@ fn tell(
         text.copy_from_nonoverlapping(strings.as_ptr(), strings.len());
     }
     let args = [at as u64 - PHYSICAL, bytes as u64, 0, 0, 0, 0];
+    channel::share();
     channel::result(Owned::take().call_here(machine::EXEC, &args))
 }
 

@@ -316,7 +316,10 @@ impl Server {
         let state = match answer {
             Answer::Result(value) => {
                 slot.result.store(value, Ordering::Relaxed);
-                if ahead && value > 0 {
+                if let Some(again) = ahead.filter(|_| value > 0) {
+                    if again != 0 {
+                        self.open_again(&data, again);
+                    }
                     self.watch();
                 }
                 state::DONE
