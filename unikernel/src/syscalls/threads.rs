@@ -17,7 +17,7 @@ use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::threads::futex::{owner, word::Word, ANY};
-use crate::threads::{current, scheduler, Thread};
+use crate::threads::{allowance, current, scheduler, Thread};
 use crate::vcpus;
 
 const CLONE_VM: u64 = 0x100;
@@ -115,6 +115,7 @@ fn make(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     if fs_base >= USER_END {
         return Err(Errno::EPERM);
     }
+    allowance::reserve()?;
     let thread = Thread::new(&child, fs_base).ok_or(Errno::EAGAIN)?;
     if clone.flags & CLONE_PARENT_SETTID != 0 {
         user::write(clone.parent_tid, &thread.id())?;

@@ -19,6 +19,7 @@ use super::sites::Sites;
 use super::timeline::Timeline;
 use super::{awaited, futex, report, search, signals, sites, timers, workers};
 use crate::calls::{Answer, GuestMemory, SlotData};
+use crate::census::Census;
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
 
@@ -34,6 +35,8 @@ const LOG_BYTES: usize = 512;
 /// What these requests need besides the guest's memory.
 pub struct Machinery {
     pub sites: Option<Sites>,
+    /// Where tasks are counted.
+    pub census: Option<Census>,
     /// Another one after fork(2).
     pub vm: Mutex<Vm>,
     /// The program's file.
@@ -125,6 +128,7 @@ impl Server {
                 self.service().set_nofile(a, b);
                 Ok(0)
             }
+            TASKS => self.may_have(a),
             SECCOMP => self.judge_by(a, b),
             CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),
             CLOCK_GETRES => self.clock(slot, a, b, libc::clock_getres),
@@ -354,8 +358,39 @@ impl Server {
         Ok(0)
     }
 
+    /// More threads of this process, or fewer.
+    fn may_have(&self, threads: u64) -> Outcome {
+        if let Some(census) = self.machinery.census {
+            let threads = u32::try_from(threads).map_err(|_| Errno::EAGAIN)?;
+            let service = self.service();
+            census.grant(threads, service.user_limit(), &|| service.pids())?;
+        }
+        Ok(0)
+    }
+
+    /// Room for one more process.
+    pub(super) fn reserve(&self) -> Result<(), Errno> {
+        let service = self.service();
+        match self.machinery.census {
+            Some(census) => census.reserve(service.user_limit(), &|| service.pids()),
+            None => Ok(()),
+        }
+    }
+
+    /// What came of it: the new process, or none.
+    pub(super) fn reserved(&self, child: Option<u32>) {
+        match (self.machinery.census, child) {
+            (Some(census), Some(pid)) => census.made(pid),
+            (Some(census), None) => census.release(),
+            (None, _) => {}
+        }
+    }
+
     /// The program has ended, and so does this process.
     pub(super) fn end(&self, status: ExitStatus) -> ! {
+        if let Some(census) = self.machinery.census {
+            census.end();
+        }
         if self.machinery.verbose {
             report::counters(self);
         }

@@ -83,7 +83,7 @@ impl Server {
     pub fn new(memory: Memory, service: Service, machinery: Machinery) -> Server {
         let vcpus = Vcpus::default();
         vcpus.start();
-        service.look_at(memory.view());
+        service.look_at(memory.view(), machinery.census);
         let profile = Profile::new(machinery.verbose);
         Server {
             memory,
@@ -253,6 +253,7 @@ impl Server {
     /// nothing is under way.
     pub(super) fn fork(&self, awaited: bool) -> Result<libc::pid_t, Errno> {
         self.service().prepare_fork()?;
+        self.reserve()?;
         let posted = self.posted.hold();
         let mut workers = self.workers.hold();
         let vm = self.machinery.vm();
@@ -267,10 +268,18 @@ impl Server {
         if pid == 0 {
             signals::forget(self.header());
         }
+        let error = last_errno();
         blocked.restore();
         if pid == -1 {
-            return Err(last_errno());
+            self.reserved(None);
+            return Err(error);
         }
+        // In the child it is its own.
+        self.reserved(Some(if pid == 0 {
+            std::process::id()
+        } else {
+            pid as u32
+        }));
         if pid == 0 {
             children.clear();
             awaited::forget();

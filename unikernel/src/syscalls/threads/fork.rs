@@ -21,7 +21,7 @@ use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::signals;
 use crate::syscalls::host;
-use crate::threads::{current, futex, scheduler};
+use crate::threads::{allowance, current, futex, scheduler};
 
 const SIGCHLD: u64 = 17;
 const CLONE_VFORK: u64 = 0x4000;
@@ -121,6 +121,7 @@ fn hold(child: u64, clone: &Clone) {
 fn become_child(frame: &mut Frame, clone: &Clone) {
     let id = boot::info().process.pid;
     scheduler::keep_current(id);
+    allowance::begin();
     futex::forget_waiters();
     signals::forget_pending();
     let thread = current();
