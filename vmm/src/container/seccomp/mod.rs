@@ -121,6 +121,11 @@ const OWN: &[(c_long, &str)] = &[
         libc::SYS_restart_syscall,
         "a wait that a stop has interrupted",
     ),
+    (libc::SYS_membarrier, "a barrier in all processes"),
+    (
+        crate::machine::SYS_FUTEX_WAITV,
+        "waiting for several words that processes share",
+    ),
     (
         libc::SYS_clock_gettime,
         "time, where the vDSO does not tell it",
