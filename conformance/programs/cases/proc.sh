@@ -23,4 +23,4 @@ print('resident', 1000 < int(pages[1]) < 20000, 'size', int(pages[0]) >= int(pag
 print('rollup', 'Pss:' in open('/proc/self/smaps_rollup').read())
 done.set()
 END
-pkill sleep; wait; pgrep -c sleep
+pkill sleep; wait; pgrep -c sleep || echo all gone
