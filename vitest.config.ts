@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...INTEGRATION, 'test/emulated/**'],
+          exclude: [...INTEGRATION, 'test/emulated/**', 'test/systemd/**'],
           testTimeout: 20_000,
         },
       },

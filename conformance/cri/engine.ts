@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Containerd, IMAGE } from '../containerd/engine.ts';
+import { removeGroups } from '../groups.ts';
 
 const NETWORK = {
   cniVersion: '0.4.0',
@@ -27,6 +28,7 @@ export class Cri extends Containerd {
     Object.assign(this.env, {
       CONTAINER_RUNTIME_ENDPOINT: endpoint,
       CRICTL: crictl,
+      CRITEST: process.env.CRITEST ?? '',
       IMAGE_SERVICE_ENDPOINT: endpoint,
     });
   }
@@ -49,5 +51,10 @@ export class Cri extends Containerd {
       [${plugin}.containerd.runtimes.tested.options]
       BinaryName = "${runtime}"
       `;
+  }
+
+  override stop(): void {
+    super.stop();
+    removeGroups('pinion-cri');
   }
 }

@@ -2,17 +2,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeGroups } from '../groups.ts';
+import { engineProcesses } from '../processes.ts';
 
 const PATIENCE = 30_000;
 
-/** What its containers' control groups are below. */
-export const PARENT = 'pinion-docker';
-
 /**
- * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. Killed with -9 it begins again, after
+ * Inside a network namespace of its own dockerd may have its bridge and its rules; its mounts are shared as a host's. When it ends it begins again, after
  * its containerd has died too.
  */
 const SERVICE = `
@@ -20,9 +18,9 @@ const SERVICE = `
   trap 'kill -TERM $daemon; wait $daemon; exit' TERM
   while :; do
     dockerd --config-file "$0" & daemon=$!
-    wait $daemon; status=$?
-    [ $status -eq 137 ] || exit $status
-    while kill -0 "$(cat "$1/containerd/containerd.pid")" 2>/dev/null; do sleep 0.1; done
+    wait $daemon
+    sleep 0.2
+    while grep -qs containerd "/proc/$(cat "$1/containerd/containerd.pid")/comm"; do sleep 0.1; done
   done`;
 
 export class Engine {
@@ -47,11 +45,16 @@ export class Engine {
       hosts: [this.socket],
       'storage-driver': 'overlay2',
       'exec-opts': ['native.cgroupdriver=cgroupfs'],
-      'cgroup-parent': `/${PARENT}`,
+      'cgroup-parent': `/${this.parent}`,
       'live-restore': false,
       'default-runtime': 'tested',
       runtimes: { tested: { path: runtime } },
     };
+  }
+
+  /** What its containers' control groups are below. */
+  get parent(): string {
+    return basename(this.directory);
   }
 
   get socket(): string {
@@ -103,7 +106,16 @@ export class Engine {
       this.#daemon.kill('SIGTERM');
       await ended;
     }
+    // A daemon that was killed may have lost some.
+    const { services, contained } = engineProcesses(this.directory, this.parent);
+    for (const pid of [...services.values(), contained].flat()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    }
     rmSync(this.directory, { recursive: true, force: true });
-    removeGroups(PARENT);
+    removeGroups(this.parent);
   }
 }

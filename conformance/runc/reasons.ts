@@ -33,10 +33,6 @@ export const REASONS: Readonly<Record<string, string>> = Object.fromEntries([
     'events oom',
   ]),
   ...because(DEBUG, 'exec', ['runc --debug exec', 'runc --debug --log exec']),
-  ...because("`ps` in a container shows the monitors' command lines", 'delete', [
-    'runc delete --force in cgroupv1 with subcgroups',
-  ]),
-  ...because('the error has other words', 'exec', ['runc exec --cgroup sub-cgroups [v1]']),
   ...because("the help is Pinion's own", 'help', ['runc -h', 'runc command -h']),
   ...because('guests make no namespaces yet', 'no_pivot', [
     'runc run --no-pivot must not expose bare /proc',

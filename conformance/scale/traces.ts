@@ -1,5 +1,12 @@
 /** What containers may leave on a host. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** How many there are of each. */
@@ -14,14 +21,6 @@ export interface Traces {
   processes: number;
 }
 
-/** What the kernel holds for whatever reason, also for others. */
-export interface Load {
-  /** Open files of the whole host. */
-  files: number;
-  /** Memory of the kernel's own that it cannot give back, in MiB. */
-  kernelMemory: number;
-}
-
 /** @param name What the names of the containers begin with. */
 export function traces(root: string, name: string): Traces {
   return {
@@ -32,19 +31,30 @@ export function traces(root: string, name: string): Traces {
   };
 }
 
-export function load(): Load {
-  const memory = new Map(
-    lines('/proc/meminfo').map((line): [string, number] => {
-      const [key = '', value = '0'] = line.split(/:\s+/);
-      return [key, Number.parseInt(value, 10)];
-    }),
-  );
-  const own = ['SUnreclaim', 'KernelStack', 'PageTables', 'Percpu'];
-  const kilobytes = own.reduce((sum, key) => sum + (memory.get(key) ?? 0), 0);
-  return {
-    files: Number(lines('/proc/sys/fs/file-nr')[0]?.split('\t')[0]),
-    kernelMemory: kilobytes / 1024,
-  };
+/** A group of the controller of memory: what the kernel holds for those who run in it and below, and for nobody else. */
+export class KernelMemory {
+  readonly #group: string;
+
+  /** This process and all that it starts are in it from now on. */
+  constructor(name: string) {
+    const version1 = '/sys/fs/cgroup/memory';
+    this.#group = join(existsSync(version1) ? version1 : '/sys/fs/cgroup', name);
+    mkdirSync(this.#group, { recursive: true });
+    writeFileSync(join(this.#group, 'cgroup.procs'), '0');
+  }
+
+  /** In KiB, also of groups below that died while the kernel still had something of theirs. */
+  read(): number {
+    const version1 = join(this.#group, 'memory.kmem.usage_in_bytes');
+    if (existsSync(version1)) return Number(readFileSync(version1, 'utf8')) / 1024;
+    const kernel = lines(join(this.#group, 'memory.stat')).find((line) => /^kernel /.test(line));
+    return Number(kernel?.split(' ')[1]) / 1024;
+  }
+
+  remove(): void {
+    writeFileSync(join(this.#group, '../cgroup.procs'), '0');
+    rmdirSync(this.#group);
+  }
 }
 
 /** Others' groups come and go meanwhile. */

@@ -8,8 +8,8 @@ import { globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PINION } from '../compare.ts';
-import { Engine, PARENT } from '../docker/engine.ts';
-import { findVictims } from './victims.ts';
+import { Engine } from '../docker/engine.ts';
+import { engineProcesses } from '../processes.ts';
 
 const [seconds = 600, seed = Date.now() % 2 ** 31] = process.argv.slice(2).map(Number);
 const runtime = process.env.PINION_SOAK_RUNTIME ?? PINION;
@@ -53,11 +53,6 @@ function begin(...args: string[]): ChildProcess {
   return spawn('timeout', limited, { env, stdio: 'ignore' });
 }
 
-function docker(...args: string[]): string {
-  const options = { env, encoding: 'utf8', timeout: PATIENCE, stdio: 'pipe' } as const;
-  return execFileSync('docker', args, options).trim();
-}
-
 /** Repeats until it says true. */
 async function until(what: string, holds: () => boolean): Promise<void> {
   const end = Date.now() + PATIENCE;
@@ -68,7 +63,7 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 }
 
 function killOne(): void {
-  const { services, contained } = findVictims(engine.directory, PARENT);
+  const { services, contained } = engineProcesses(engine.directory, engine.parent);
   const kinds = [...services].filter(([name]) => !SPARED.has(name));
   if (contained.length > 0) kinds.push(['contained', contained]);
   const [name, pids] = kinds[random(kinds.length)] ?? ['', []];
@@ -89,8 +84,9 @@ function states(): string[] {
 
 /** What is left of containers: nothing, after the runtime has deleted what the engine forgot. */
 function leftovers(): string[] {
-  const groups = globSync(`/sys/fs/cgroup/{.,*}/${PARENT}/*/`);
-  const processes = findVictims(engine.directory, PARENT).contained.map((pid) => `process ${pid}`);
+  const groups = globSync(`/sys/fs/cgroup/{.,*}/${engine.parent}/*/`);
+  const { contained } = engineProcesses(engine.directory, engine.parent);
+  const processes = contained.map((pid) => `process ${pid}`);
   return [...states(), ...groups, ...processes];
 }
 
@@ -110,6 +106,11 @@ async function round(number: number): Promise<void> {
   const ended = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
   await until('the end of all commands', () => commands.every(ended));
   await until('the engine', () => spawnSync('docker', ['version'], { env }).status === 0);
+  await until('a new container', () => {
+    const args = ['run', '--rm', 'busybox', 'echo', `round ${number}`];
+    const { stdout } = spawnSync('docker', args, { env, encoding: 'utf8', timeout: PATIENCE });
+    return stdout === `round ${number}\n`;
+  });
   await until('the removal of all containers', () => {
     const ids = spawnSync('docker', ['ps', '-aq'], { env, encoding: 'utf8', timeout: PATIENCE });
     const list = ids.stdout.split('\n').filter(Boolean);
@@ -117,8 +118,6 @@ async function round(number: number): Promise<void> {
     if (list.length > 0) spawnSync('docker', ['rm', '-f', ...list], { env, timeout: PATIENCE });
     return list.length === 0;
   });
-  const output = docker('run', '--rm', 'busybox', 'echo', `round ${number}`);
-  if (output !== `round ${number}`) throw new Error(`a new container printed ${output}`);
   // Commands that the engine began for those that died are on their way.
   for (let waited = 0; waited < 3000 && leftovers().length > 0; waited += 200) await sleep(200);
   for (const path of states()) {

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import { messageOf, prefixed, runcError, systemError } from '../errors.ts';
 import type { LaunchPlan } from '../launch-plan.ts';
 import type { MonitorSession } from '../monitor/session.ts';
+import { taskLimit } from '../plan/cgroups/tasks.ts';
 import { cgroupPaths, computePlan, type PlanOptions, readHost } from '../plan/index.ts';
 import { type Config, OCI_VERSION } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
@@ -20,6 +21,7 @@ import { type Launch, launchInit } from './launch.ts';
 import { MISSING_BYTES } from './missing.ts';
 import { makeNotifyDirectory, notifyMount, notifyVariable } from './notify-socket.ts';
 import { writePidFile } from './pid-file.ts';
+import { writeTaskLimit } from './tasks.ts';
 
 export interface CreateOptions {
   id: string;
@@ -91,7 +93,7 @@ export async function createContainer(
     store.write(record);
     await unit?.start();
     makeExecFifo(native, plan);
-    makeMissing(store.missing(record.id));
+    makeMissing(store.missing(record.id), taskLimit(config.linux?.resources ?? {}) ?? 0n);
     makeNotifyDirectory(ctx, store.notify(record.id));
     const init = await launchInit(launch, withSockets(plan, ctx), mode.onInit);
     await unit?.release();
@@ -218,12 +220,13 @@ function makeExecFifo(native: Native, { execFifo, uidMappings, gidMappings }: La
 }
 
 /** Zeros: nothing was asked for in vain yet. */
-function makeMissing(path: string): void {
+function makeMissing(path: string, tasks: bigint): void {
   try {
     writeFileSync(path, Buffer.alloc(MISSING_BYTES), { mode: 0o600 });
   } catch (error) {
     throw systemError(`write ${path}`, error);
   }
+  writeTaskLimit(path, tasks);
 }
 
 /** The host's id of id 0 of the container. */

@@ -5,6 +5,7 @@ import { StateStore } from '../state/store.ts';
 import { readStats, type Stats } from '../stats/index.ts';
 import { oomKills } from '../stats/oom.ts';
 import { statusOf } from './status.ts';
+import { readTasks } from './tasks.ts';
 
 export type ContainerEvent =
   | { type: 'stats'; id: string; data: Stats }
@@ -40,7 +41,8 @@ export async function events(
   if (hasEnded()) {
     throw new OciError('ERR_PINION_NOT_RUNNING', `container with id ${id} is not running`);
   }
-  const tellStats = () => tell({ type: 'stats', id, data: readStats(cgroups) });
+  const tasks = () => readTasks(store.missing(id));
+  const tellStats = () => tell({ type: 'stats', id, data: readStats(cgroups, tasks()) });
   if (once) return tellStats();
 
   let kills = oomKills(cgroups);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Context } from '../context.ts';
 import { systemError } from '../errors.ts';
 import { StateStore } from '../state/store.ts';
@@ -25,7 +25,7 @@ export async function missing(ctx: Context, id: string): Promise<Missing[]> {
   const path = store.missing(id);
   let counts: Buffer;
   try {
-    counts = readFileSync(path);
+    counts = readCounts(path);
   } catch (error) {
     throw systemError(`open ${path}`, error);
   }
@@ -35,4 +35,16 @@ export async function missing(ctx: Context, id: string): Promise<Missing[]> {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Missing);
+}
+
+/** What follows the counts in the file is the monitors' own. */
+function readCounts(path: string): Buffer {
+  const counts = Buffer.alloc(MISSING_BYTES);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, counts, 0, MISSING_BYTES, 0);
+  } finally {
+    closeSync(file);
+  }
+  return counts;
 }

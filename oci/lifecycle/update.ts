@@ -3,12 +3,14 @@ import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { OciError, runcError, systemError } from '../errors.ts';
 import type { CgroupWrite } from '../launch-plan.ts';
+import { taskLimit } from '../plan/cgroups/tasks.ts';
 import { updateWrites } from '../plan/cgroups/update.ts';
 import { readHost } from '../plan/index.ts';
 import { parseResources, type Resources } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
 import { StateStore } from '../state/store.ts';
 import { statusOf } from './status.ts';
+import { writeTaskLimit } from './tasks.ts';
 
 /** How long another operation on the same container may take to end, in ms. */
 const LOCK_TIMEOUT = 10_000;
@@ -47,6 +49,8 @@ export async function update(
       await updateUnit(ctx, record.unit, resources, cgroups);
     }
     carryOutAll(writes);
+    const tasks = taskLimit(resources);
+    if (tasks !== undefined) writeTaskLimit(store.missing(id), tasks);
   } finally {
     lock.release();
   }

@@ -13,8 +13,14 @@ import {
 
 export type { Stats } from './types.ts';
 
-/** @param directories The container's groups, one for each hierarchy. */
-export function readStats(directories: readonly string[]): Stats {
+/**
+ * @param directories The container's groups, one for each hierarchy.
+ * @param tasks The container's own: the groups count the host's.
+ */
+export function readStats(
+  directories: readonly string[],
+  tasks: { current: number; limit: number },
+): Stats {
   const files = new GroupFiles(directories);
   // In version 2 all controllers share one directory, and its names.
   const unified = !files.has('cpuacct.usage') && files.has('cgroup.controllers');
@@ -22,7 +28,7 @@ export function readStats(directories: readonly string[]): Stats {
     cpu: unified ? cpuV2(files) : cpuV1(files),
     cpuset: cpuset(files),
     memory: unified ? memoryV2(files) : memoryV1(files),
-    pids: nonZero({ current: files.number('pids.current'), limit: files.number('pids.max') }),
+    pids: files.has('pids.current') ? nonZero({ ...tasks }) : {},
     blkio: unified ? blockIoV2(files) : blockIoV1(files),
     hugetlb: {},
     intel_rdt: {},

@@ -5,6 +5,7 @@
  */
 import type { DeviceList } from '../plan/cgroups/devices.ts';
 import { weightOfShares } from '../plan/cgroups/limits.ts';
+import { hostTasks, hostTasksText } from '../plan/cgroups/tasks.ts';
 import { planError } from '../plan/errors.ts';
 import type { Resources, Wide } from '../spec/index.ts';
 import { INFINITY, type Property, text, wide } from './property.ts';
@@ -19,7 +20,7 @@ export function limitProperties(resources: Resources, unified: boolean): Propert
   const { memory, cpu, pids, blockIO } = resources;
   const common = [
     ...cpuQuota(cpu?.quota ?? 0, cpu?.period ?? 0),
-    ...number('TasksMax', pids?.limit),
+    ...number('TasksMax', pids?.limit && hostTasks(pids.limit)),
     ...cpuset('AllowedCPUs', cpu?.cpus),
     ...cpuset('AllowedMemoryNodes', cpu?.mems),
   ];
@@ -116,7 +117,7 @@ const UNIFIED: Readonly<Record<string, (value: string) => Property[]>> = {
   'memory.high': orInfinity('MemoryHigh'),
   'memory.max': orInfinity('MemoryMax'),
   'memory.swap.max': orInfinity('MemorySwapMax'),
-  'pids.max': orInfinity('TasksMax'),
+  'pids.max': (value) => orInfinity('TasksMax')(hostTasksText(value)),
 };
 
 /** systemd knows lists of what is allowed only; of others the group's own rules take care. */

@@ -40,6 +40,7 @@ test.each([
   ['streams', 'reset'],
   ['streams', 'refused'],
   ['streams', 'sending'],
+  ['streams', 'files'],
   ['streams', 'one'],
   ['streams', 'several'],
 ] as const)('%s: %s', async (program, name) => {

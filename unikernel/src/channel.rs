@@ -259,11 +259,25 @@ impl Owned {
     }
 }
 
-/// fork(2) of the process: 0 in the child, where no request of another thread is under way.
-pub fn fork() -> Result<u64, Errno> {
-    streams::share();
+/// Other processes have the descriptors from now on, as the program knows them.
+pub fn share() {
+    if let Some(fd) = streams::share() {
+        close(fd);
+    }
+}
+
+/// close(2) of a descriptor of which the program does not know.
+pub fn close(fd: u64) {
+    const CLOSE: u32 = 3;
+    Owned::take().call(CLOSE, &[fd, 0, 0, 0, 0, 0], Wait::Never);
+}
+
+/// fork(2) of the process: 0 in the child, where no request of another thread is under way. `awaited`: the
+/// caller waits for what the child does next ([`machine::AWAIT`]).
+pub fn fork(awaited: bool) -> Result<u64, Errno> {
+    share();
     let slot = Owned::take();
-    let value = slot.call_here(machine::FORK, &[0; 6]);
+    let value = slot.call_here(machine::FORK, &[awaited.into(), 0, 0, 0, 0, 0]);
     if value == 0 {
         *USED.lock() = 1 << slot.index;
         streams::start_anew();
@@ -275,7 +289,7 @@ pub fn fork() -> Result<u64, Errno> {
 
 /// vfork(2) of the process: comes back in the child, or with an error.
 pub fn vfork() -> Result<u64, Errno> {
-    streams::share();
+    share();
     result(Owned::take().call_here(machine::VFORK, &[0; 6]))
 }
 

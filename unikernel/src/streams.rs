@@ -7,6 +7,7 @@
 
 mod batch;
 mod file;
+mod opening;
 
 use core::mem::size_of;
 
@@ -26,8 +27,11 @@ pub use batch::is_round;
 use batch::Batch;
 use file::File;
 pub use file::STATE_BYTES;
+use opening::Opening;
+pub use opening::{answered_again, ask_again, AGAIN_BYTES};
 
 mod number {
+    pub const OPEN: u32 = 2;
     pub const CLOSE: u32 = 3;
     pub const FSTAT: u32 = 5;
     pub const WRITEV: u32 = 20;
@@ -41,6 +45,7 @@ mod number {
     pub const SETSOCKOPT: u32 = 54;
     pub const FCNTL: u32 = 72;
     pub const EPOLL_CTL: u32 = 233;
+    pub const OPENAT: u32 = 257;
     pub const NEWFSTATAT: u32 = 262;
     pub const ACCEPT4: u32 = 288;
     pub const DUP3: u32 = 292;
@@ -48,6 +53,7 @@ mod number {
 }
 use number::*;
 
+const AT_FDCWD: i32 = -100;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
@@ -94,6 +100,7 @@ struct Streams {
     bytes: Vec<u8>,
     batch: Batch,
     file: File,
+    opening: Opening,
     /// When the monitor last told what stands in sockets.
     looked: u64,
 }
@@ -103,6 +110,7 @@ static STREAMS: Mutex<Streams> = Mutex::new(Streams {
     bytes: Vec::new(),
     batch: Batch::new(),
     file: File::none(),
+    opening: Opening::none(),
     looked: 0,
 });
 
@@ -114,12 +122,14 @@ pub fn any() -> bool {
 /// Answers a call that the monitor makes later, or that needs none. `None`: it is to be made now.
 pub fn answer(number: u32, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
     let does = does(number);
-    if shared::active() || does.is_none() && !matches!(number, FSTAT | NEWFSTATAT) {
+    if shared::active() || does.is_none() && !matches!(number, OPEN | FSTAT | OPENAT | NEWFSTATAT) {
         return None;
     }
     let mut streams = STREAMS.lock();
     let fd = args[0] as i32;
     match (number, does) {
+        (OPEN, _) => return streams.open(args[0], args[1]).map(Ok),
+        (OPENAT, _) if fd == AT_FDCWD => return streams.open(args[1], args[2]).map(Ok),
         (FSTAT, _) => return streams.file.tell(fd, args[1]),
         (NEWFSTATAT, _) => {
             let itself = args[3] as u32 == AT_EMPTY_PATH && user::read(args[1]) == Ok(0u8);
@@ -142,9 +152,15 @@ pub fn answer(number: u32, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
     .map(Ok)
 }
 
-/// A call is made: what it may change of descriptors and sockets is no longer known.
-pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) {
+/// A call is made: what it may change of descriptors and sockets is no longer known. Returns a descriptor that is to be
+/// closed before.
+pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) -> Option<u64> {
     let mut streams = STREAMS.lock();
+    let left = streams.file.settle().map(|fd| fd as u64);
+    // What is posted is made before this call.
+    let batch = &mut streams.batch;
+    let posted = left.is_some_and(|fd| batch.post(CLOSE, [fd, 0, 0, 0, 0, 0], 0, &[]));
+    let left = left.filter(|_| !posted);
     let fd = args[0] as i32;
     streams.file.age();
     let replaced = match number {
@@ -156,7 +172,7 @@ pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) {
         streams.file = File::none();
     }
     if streams.own.is_empty() {
-        return;
+        return left;
     }
     match number {
         CLOSE | DUP => drop(streams.own.remove(&fd)),
@@ -187,6 +203,7 @@ pub fn forget(number: u32, kinds: &[Arg], args: &[u64; 6]) {
             }
         }
     }
+    left
 }
 
 /// A call has made a descriptor.
@@ -218,21 +235,35 @@ pub fn failed(number: u32, args: &[u64; 6]) -> Option<Errno> {
     stream.error.take()
 }
 
-/// A file has been opened, whose state stands in these bytes, if it is regular and is read only.
-pub fn opened(fd: u64, state: [u64; STATE_BYTES / 8]) {
-    STREAMS.lock().file.opened(fd as i32, state);
+/// A file has been opened, whose state stands in these bytes, if it is regular and is read only. `path`: where the
+/// path that the call was given begins.
+pub fn opened(number: u32, args: &[u64; 6], fd: u64, state: [u64; STATE_BYTES / 8], path: &[u8]) {
+    let mut streams = STREAMS.lock();
+    let flags = match number {
+        OPEN => Some(args[1]),
+        OPENAT if args[0] as i32 == AT_FDCWD => Some(args[2]),
+        _ => None,
+    };
+    let is_regular = streams.file.opened(fd as i32, state);
+    match flags {
+        Some(flags) if is_regular => streams.opening.note(path, flags as u32),
+        _ => streams.opening = Opening::none(),
+    }
 }
 
-/// Other processes have all descriptors now.
-pub fn share() {
+/// Other processes have all descriptors now. Returns one that is to be closed before.
+#[must_use]
+pub fn share() -> Option<u64> {
     let mut streams = STREAMS.lock();
+    let left = streams.file.settle();
     streams.own.clear();
     streams.file = File::none();
+    left.map(|fd| fd as u64)
 }
 
 /// As [`share`], in the new process, whose channel is empty.
 pub fn start_anew() {
-    share();
+    let _ = share();
     STREAMS.lock().batch.forget();
 }
 
@@ -361,10 +392,21 @@ impl Streams {
         Some(bytes)
     }
 
+    /// open(2) of the file that the monitor opened again.
+    fn open(&mut self, path: u64, flags: u64) -> Option<u64> {
+        if !self.opening.is(path, flags as u32) {
+            return None;
+        }
+        self.file.take().map(|fd| fd as u64)
+    }
+
     /// close(2) of the file that was opened last.
     fn close(&mut self, number: u32, args: &[u64; 6]) -> Option<u64> {
         self.settle();
         let fd = args[0] as i32;
+        if self.file.is(fd) && self.file.put_back() {
+            return Some(0);
+        }
         if !self.file.is(fd) || !self.post(number, [args[0], 0, 0, 0, 0, 0], 0, &[]) {
             return None;
         }

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod calls;
+pub mod census;
 pub mod container;
 pub mod control;
 pub mod errno;

@@ -113,7 +113,8 @@ fn credentials_are_the_plans() {
     assert_eq!(monitor.status("Groups"), "7 8");
     assert_eq!(monitor.status("Umask"), "0027");
     assert_eq!(monitor.status("CapBnd"), "0000000000002021");
-    assert_eq!(monitor.status("CapPrm"), "0000000000000021");
+    // As after execve(2): to a user who is not root only ambient ones stay.
+    assert_eq!(monitor.status("CapPrm"), "0000000000000020");
     assert_eq!(monitor.status("CapEff"), "0000000000000020");
     assert_eq!(monitor.status("CapInh"), "0000000000000020");
     assert_eq!(monitor.status("CapAmb"), "0000000000000020");

@@ -10,6 +10,7 @@ import { deviceWrites, filterRules, planDeviceRules } from './devices.ts';
 import { readFile } from './files.ts';
 import { LIMITS, type Limit } from './limits.ts';
 import { ancestors, type Group, groupDirectories, isUnified } from './paths.ts';
+import { hostTasksText } from './tasks.ts';
 
 /** v2 calls two controllers by other names; the device filter and the freezer are no controllers. */
 const V2_NAMES: Readonly<Record<string, string>> = { blkio: 'io' };
@@ -77,7 +78,8 @@ export function unifiedWrites(resources: Resources, group: Group | undefined): C
     if (!/^[a-z][\w.]*$/i.test(file) || file === 'cgroup.procs' || file === 'cgroup.threads') {
       throw propertyError('linux.resources.unified', `${JSON.stringify(file)} is not a resource`);
     }
-    return { path: join(group.directory, file), value, optional: false };
+    const text = file === 'pids.max' ? hostTasksText(value) : value;
+    return { path: join(group.directory, file), value: text, optional: false };
   });
 }
 

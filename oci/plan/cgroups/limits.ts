@@ -5,6 +5,7 @@
 import type { Resources, Wide } from '../../spec/index.ts';
 import { planError, propertyError } from '../errors.ts';
 import { blockIoLimits } from './block-io.ts';
+import { hostTasks } from './tasks.ts';
 
 /** A file of the group and what to write. */
 export interface Write {
@@ -32,6 +33,8 @@ type Convert = (value: Wide) => string;
 const decimal: Convert = (value) => String(value);
 /** Negative: no limit. */
 const orMax: Convert = (value) => (value < 0 ? 'max' : String(value));
+
+const tasks: Convert = (value) => orMax(hostTasks(value));
 
 /** One number to one file. 0 asks for nothing, as in runc, whose integers have no absent value. */
 function number(file: string, read: Read, convert: Convert = decimal): Writes {
@@ -219,8 +222,8 @@ export const LIMITS: readonly Limit[] = [
   {
     property: 'pids.limit',
     controller: 'pids',
-    v1: number('pids.max', ({ pids }) => pids?.limit, orMax),
-    v2: number('pids.max', ({ pids }) => pids?.limit, orMax),
+    v1: number('pids.max', ({ pids }) => pids?.limit, tasks),
+    v2: number('pids.max', ({ pids }) => pids?.limit, tasks),
   },
   ...blockIoLimits,
   {

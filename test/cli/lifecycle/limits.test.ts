@@ -1,6 +1,6 @@
 /** `update` and `events`. */
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { pinion } from '../../pinion.ts';
@@ -13,9 +13,23 @@ async function running(options: ConstructorParameters<typeof Container>[0] = {})
   return container;
 }
 
-/** A file of the container's control group, in whatever hierarchy. */
-function limit(container: Container, controller: string, file: string): string {
-  return readFileSync(join('/sys/fs/cgroup', controller, container.id, file), 'utf8').trim();
+const isUnified = existsSync('/sys/fs/cgroup/cgroup.controllers');
+
+/** A limit -> its controller and file in version 1, its file in version 2. */
+const LIMITS = {
+  memory: ['memory', 'memory.limit_in_bytes', 'memory.max'],
+  reservation: ['memory', 'memory.soft_limit_in_bytes', 'memory.low'],
+  memoryAndSwap: ['memory', 'memory.memsw.limit_in_bytes', 'memory.swap.max'],
+  pids: ['pids', 'pids.max', 'pids.max'],
+  shares: ['cpu', 'cpu.shares', 'cpu.weight'],
+  quota: ['cpu', 'cpu.cfs_quota_us', 'cpu.max'],
+} as const;
+
+/** What the container's control group says. */
+function limit(container: Container, name: keyof typeof LIMITS): string {
+  const [controller, v1, v2] = LIMITS[name];
+  const [hierarchy, file] = isUnified ? ['', v2] : [controller, v1];
+  return readFileSync(join('/sys/fs/cgroup', hierarchy, container.id, file), 'utf8').trim();
 }
 
 const quiet = { status: 0, stdout: '', stderr: '' };
@@ -27,15 +41,15 @@ describe('update', () => {
     const quota = ['--cpu-quota', '50000', '--cpu-period', '100000', '--memory-reservation', '32M'];
     const args = ['update', ...flags, ...quota, container.id];
     expect(await container.pinion(...args)).toMatchObject(quiet);
-    expect(limit(container, 'memory', 'memory.limit_in_bytes')).toBe(String(64 << 20));
-    expect(limit(container, 'memory', 'memory.soft_limit_in_bytes')).toBe(String(32 << 20));
-    expect(limit(container, 'pids', 'pids.max')).toBe('77');
-    expect(limit(container, 'cpu', 'cpu.shares')).toBe('512');
-    expect(limit(container, 'cpu', 'cpu.cfs_quota_us')).toBe('50000');
+    expect(limit(container, 'memory')).toBe(String(64 << 20));
+    expect(limit(container, 'reservation')).toBe(String(32 << 20));
+    expect(limit(container, 'pids')).toBe('478');
+    expect(limit(container, 'shares')).toBe(isUnified ? '20' : '512');
+    expect(limit(container, 'quota')).toBe(isUnified ? '50000 100000' : '50000');
     await container.pinion('update', '--pids-limit', '-1', '--cpu-quota', '-1', container.id);
-    expect(limit(container, 'pids', 'pids.max')).toBe('max');
-    expect(limit(container, 'cpu', 'cpu.cfs_quota_us')).toBe('-1');
-    expect(limit(container, 'memory', 'memory.limit_in_bytes')).toBe(String(64 << 20));
+    expect(limit(container, 'pids')).toBe('max');
+    expect(limit(container, 'quota')).toBe(isUnified ? 'max 100000' : '-1');
+    expect(limit(container, 'memory')).toBe(String(64 << 20));
   });
 
   test('memory and swap go up and down together', async () => {
@@ -43,8 +57,9 @@ describe('update', () => {
     for (const size of ['64m', '128m', '32m']) {
       const args = ['update', '--memory', size, '--memory-swap', size, container.id];
       expect(await container.pinion(...args)).toMatchObject(quiet);
-      const both = limit(container, 'memory', 'memory.memsw.limit_in_bytes');
-      expect(both).toBe(limit(container, 'memory', 'memory.limit_in_bytes'));
+      // Version 2 limits swap alone.
+      const memory = limit(container, 'memory');
+      expect(limit(container, 'memoryAndSwap')).toBe(isUnified ? '0' : memory);
     }
   });
 
@@ -53,11 +68,11 @@ describe('update', () => {
     const file = join(container.base, 'resources.json');
     writeFileSync(file, JSON.stringify({ pids: { limit: 20 } }));
     expect(await container.pinion('update', '-r', file, container.id)).toMatchObject(quiet);
-    expect(limit(container, 'pids', 'pids.max')).toBe('20');
+    expect(limit(container, 'pids')).toBe('136');
     const input = JSON.stringify({ pids: { limit: 30 } });
     const args = ['update', '--resources=-', container.id];
     expect(await pinion(args, { root: container.root, input })).toMatchObject(quiet);
-    expect(limit(container, 'pids', 'pids.max')).toBe('30');
+    expect(limit(container, 'pids')).toBe('196');
     writeFileSync(file, '{"pids": {"limit": "x"}}');
     const wrong = await container.pinion('update', '-r', file, container.id);
     expect(wrong.stderr).toContain('linux.resources.pids.limit: expected');
@@ -95,12 +110,13 @@ describe('events', () => {
     expect(status).toBe(0);
     const { type, id, data } = JSON.parse(stdout);
     expect({ type, id }).toEqual({ type: 'stats', id: container.id });
-    expect(data.pids).toEqual({ current: expect.any(Number), limit: 50 });
+    expect(data.pids).toEqual({ current: 1, limit: 50 });
     expect(data.memory.usage).toMatchObject({ limit: 256 << 20, failcnt: 0 });
     expect(data.memory.usage.usage).toBeGreaterThan(0);
-    expect(data.memory.raw.rss).toBeGreaterThan(0);
+    expect(data.memory.raw[isUnified ? 'anon' : 'rss']).toBeGreaterThan(0);
     expect(data.cpu.usage.total).toBeGreaterThan(0);
-    expect(data.cpuset.cpus.length).toBeGreaterThan(0);
+    // Of version 2, runc tells none.
+    if (!isUnified) expect(data.cpuset.cpus.length).toBeGreaterThan(0);
     expect(data).toMatchObject({ hugetlb: {}, intel_rdt: {}, network_interfaces: null });
   });
 

@@ -85,18 +85,34 @@ test('the loopback interface of a new network namespace is up', async () => {
   expect(await container.launch('run')).toMatchObject({ status: 0, stdout: 'heard\n' });
 });
 
-test('a limit of pids that is too low for KVM', async () => {
-  const container = new Container({
-    args: ['/bin/echo', 'text'],
-    edit: ({ linux }) => {
-      linux.resources = { pids: { limit: 1 } };
-    },
+describe('a limit of pids', () => {
+  const limited = (limit: number, ...args: string[]) =>
+    new Container({
+      args,
+      edit: ({ linux }) => {
+        linux.resources = { pids: { limit } };
+      },
+    });
+
+  test('is of the program alone', async () => {
+    const container = limited(1, '/bin/echo', 'text');
+    expect(await container.launch('run')).toMatchObject({ status: 0, stdout: 'text\n' });
+    expect(await container.leftovers()).toEqual([]);
   });
-  const { status, stdout, stderr } = await container.launch('run');
-  // Linux before 6.13 counts no task of KVM.
-  if (status === 0) expect(stdout).toBe('text\n');
-  else expect(stderr).toContain('KVM cannot make the task that it needs');
-  expect(await container.leftovers()).toEqual([]);
+
+  test('ends a row of forks', async () => {
+    const script = 'for i in 1 2 3 4 5 6 7 8 9; do sleep 9 & echo $i; done';
+    const { stdout, stderr } = await limited(7, '/bin/sh', '-c', script).launch('run');
+    expect(stdout).toBe('1\n2\n3\n4\n5\n6\n');
+    expect(stderr).toContain('fork');
+  });
+
+  test('counts those that were killed no more', async () => {
+    const script =
+      'for i in 1 2 3 4 5 6 7 8 9; do sleep 9 & kill -9 $!; wait; echo $i; done 2>/dev/null';
+    const { stdout } = await limited(3, '/bin/sh', '-c', script).launch('run');
+    expect(stdout).toBe('1\n2\n3\n4\n5\n6\n7\n8\n9\n');
+  });
 });
 
 describe('a script', () => {

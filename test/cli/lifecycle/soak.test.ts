@@ -1,6 +1,6 @@
 /**
  * kill -9 of whatever there is of a container, at random times, again and again: `delete --force` takes all
- * of it away, and the id can be used again. A few seconds here, ten minutes with `npm run soak`
+ * of it away, and the id can be used again. A minute here, ten with `npm run soak`
  * (PINION_SOAK: the seconds; PINION_SOAK_SEED: the sequence of a run before).
  */
 import type { ChildProcess } from 'node:child_process';
@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { identify, type ProcessIdentity } from '../../../oci/state/process.ts';
 import { Container } from './container.ts';
 
-const SECONDS = Number(process.env.PINION_SOAK ?? 8);
+const SECONDS = Number(process.env.PINION_SOAK ?? 60);
 const SEED = Number(process.env.PINION_SOAK_SEED ?? Date.now() % 2 ** 31);
 
 /** Forks, and executes programs, all the time: monitors come and go. */

@@ -217,5 +217,45 @@ static void limits(void) {
   printf("%.*s\n", (int)(line - text), text);
 }
 
+static void *rest(void *unused) {
+  pause();
+  return unused;
+}
+
+/* The limit of a user who has no other tasks. */
+static void nproc(void) {
+  struct rlimit limit = {5, 5};
+  setrlimit(RLIMIT_NPROC, &limit);
+  SHOW(setuid(54321));
+  int children = 0, threads = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  children += child > 0;
+  pthread_t thread;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 64 << 10);
+  while (threads < 10 && !(errno = pthread_create(&thread, &attributes, rest, 0))) threads++;
+  printf("%d child, %d threads, then %s\n", children, threads, strerrorname_np(errno));
+  SHOW(fork());
+  kill(child, SIGKILL);
+  waitpid(child, 0, 0);
+  SHOW(pthread_create(&thread, &attributes, rest, 0));
+  SHOW(fork());
+}
+
+/* Whoever the user is. */
+static void others(void) {
+  SHOW(setgid(54321));
+  SHOW(setuid(54321));
+  maps();
+  status();
+  limits();
+}
+
 TESTS({"maps", maps}, {"stack", stack}, {"auxv", auxv}, {"status", status}, {"tasks", tasks},
-      {"limits", limits})
+      {"limits", limits}, {"nproc", nproc},
+      {"others", others})

@@ -411,13 +411,118 @@ static void echo(int threads) {
   for (int i = 0; i < threads; i++) pthread_join(servers[i], 0);
 }
 
+/* A file with this text takes another's place. */
+static void put(const char *path, const char *text) {
+  int fd = open("new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || rename("new", path)) puts("not put");
+  close(fd);
+}
+
+/* Answers a request by a file, as nginx does. */
+static void send_page(const int ends[2], const char *path) {
+  char buffer[256] = "";
+  struct stat status = {0};
+  off_t from = 0;
+  if (read(ends[1], buffer, sizeof buffer) <= 0) puts("no request");
+  int fd = open(path, O_RDONLY | O_NONBLOCK);
+  if (fd < 0) {
+    printf("%s\n", strerrorname_np(errno));
+    return;
+  }
+  SHOW(fstat(fd, &status));
+  ssize_t head = write(ends[1], "head ", 5), body = sendfile(ends[1], fd, &from, status.st_size);
+  printf("%d: %lld: %zd, %zd, %lld\n", fd, (long long)status.st_size, head, body, (long long)from);
+  SHOW(close(fd));
+  if (S_ISREG(status.st_mode)) hear(ends[0], 5), hear(ends[0], 100);
+}
+
+/* The descriptors that there are. */
+static void list(void) {
+  for (int fd = 0; fd < 64; fd++)
+    if (fcntl(fd, F_GETFD) >= 0) printf("%d ", fd);
+  puts("");
+}
+
+/* The same file for each request: is it opened when the program says so, and only then? */
+static void files(void) {
+  char folder[] = "/tmp/streams-XXXXXX", path[64];
+  int ends[2], fds[3];
+  /* What is printed makes no calls in between. */
+  setvbuf(stdout, 0, _IOFBF, 1 << 16);
+  if (!mkdtemp(folder) || chdir(folder)) puts("no folder");
+  snprintf(path, sizeof path, "%s/page", folder);
+  connected(ends);
+  put(path, "first");
+  for (int i = 0; i < 4; i++) say(ends, "get"), send_page(ends, path);
+  /* Another one. */
+  put(path, "the second");
+  for (int i = 0; i < 3; i++) say(ends, "get"), send_page(ends, path);
+  say(ends, "get");
+  for (int i = 0; i < 3; i++) send_page(ends, path), write(ends[0], "more", 4);
+  /* Several at once, and what else is done with one. */
+  say(ends, "get");
+  for (int i = 0; i < 3; i++) SHOW(fds[i] = open(path, O_RDONLY | O_NONBLOCK));
+  for (int i = 0; i < 3; i++) hear(fds[i], 4);
+  SHOW(lseek(fds[0], 0, SEEK_CUR));
+  for (int i = 0; i < 3; i++) close(fds[i]);
+  say(ends, "get");
+  SHOW(fds[0] = open(path, O_RDONLY | O_NONBLOCK));
+  SHOW(close(fds[0]));
+  SHOW(close(fds[0]));
+  SHOW(fcntl(fds[0], F_GETFD));
+  say(ends, "get");
+  SHOW(fds[0] = open(path, O_RDONLY | O_NONBLOCK));
+  SHOW(fds[1] = dup(fds[0]));
+  SHOW(close(fds[0]));
+  hear(fds[1], 10);
+  SHOW(close(fds[1]));
+  /* Not opened after all: nothing is there that the program did not open. */
+  for (int i = 0; i < 2; i++) send_page(ends, path), say(ends, "get");
+  list();
+  send_page(ends, path);
+  say(ends, "get");
+  SHOW(fds[0] = open("/dev/null", O_RDONLY));
+  SHOW(close(fds[0]));
+  SHOW(open(path, O_RDONLY | O_NONBLOCK | O_DIRECTORY) < 0 ? errno : 0);
+  send_page(ends, path);
+  say(ends, "get");
+  fflush(stdout);
+  if (!fork()) {
+    list();
+    fflush(stdout);
+    _exit(0);
+  }
+  wait(0);
+  send_page(ends, path);
+  /* Another folder, no file, a folder, a FIFO. */
+  for (int i = 0; i < 2; i++) say(ends, "get"), send_page(ends, "page");
+  mkdir("below", 0700);
+  put("below/page", "below");
+  say(ends, "get");
+  SHOW(chdir("below"));
+  for (int i = 0; i < 2; i++) send_page(ends, "page"), say(ends, "get");
+  send_page(ends, path);
+  say(ends, "get");
+  SHOW(unlink(path));
+  for (int i = 0; i < 2; i++) send_page(ends, path), say(ends, "get");
+  mkdir(path, 0700);
+  SHOW(fds[0] = open(path, O_RDONLY | O_NONBLOCK));
+  SHOW(close(fds[0]));
+  rmdir(path);
+  mkfifo(path, 0600);
+  for (int i = 0; i < 2; i++) say(ends, "get"), SHOW(fds[0] = open(path, O_RDONLY | O_NONBLOCK)), close(fds[0]);
+  list();
+  unlink(path), unlink("page"), chdir(".."), rmdir("below"), chdir("/"), rmdir(folder);
+}
+
 static void one(void) { echo(1); }
 static void several(void) { echo(4); }
 
 int main(int argc, char **argv) {
   static const struct test tests[] = {
       {"reading", reading}, {"shared", shared}, {"writing", writing}, {"ending", ending},
-      {"soon", soon},       {"reset", reset}, {"refused", refused},   {"sending", sending},   {"one", one},         {"several", several},
+      {"files", files},     {"soon", soon},       {"reset", reset},   {"refused", refused},
+      {"sending", sending}, {"one", one},         {"several", several},
   };
   setvbuf(stdout, 0, _IOLBF, 0);
   if (argc == 3) {

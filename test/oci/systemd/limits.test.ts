@@ -24,7 +24,7 @@ describe('limits', () => {
       'BlockIOWeight t 300',
       'CPUQuotaPeriodUSec t 100000',
       'CPUQuotaPerSecUSec t 340000',
-      'TasksMax t 7',
+      'TasksMax t 58',
       'AllowedCPUs ay 2 7 2',
       'AllowedMemoryNodes ay 1 1',
     ]);
@@ -38,7 +38,7 @@ describe('limits', () => {
       'CPUWeight t 39',
       'CPUQuotaPeriodUSec t 100000',
       'CPUQuotaPerSecUSec t 340000',
-      'TasksMax t 7',
+      'TasksMax t 58',
       'AllowedCPUs ay 2 7 2',
       'AllowedMemoryNodes ay 1 1',
     ]);

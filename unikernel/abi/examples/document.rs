@@ -135,6 +135,7 @@ fn name(kind: Arg) -> String {
         Arg::HeaderOut => "msghdr out".to_owned(),
         Arg::State => "state of the file out".to_owned(),
         Arg::Ahead => "what stands in sockets out".to_owned(),
+        Arg::Again => "the next openat(2)".to_owned(),
         Arg::Ioctl | Arg::Fcntl | Arg::Shmctl | Arg::Semctl | Arg::Msgctl => {
             "by command".to_owned()
         }

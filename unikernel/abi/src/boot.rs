@@ -30,7 +30,9 @@ pub struct BootInfo {
     pub verbose: u32,
     /// How many vCPUs may be started, the first included.
     pub vcpus: u32,
-    pub _pad: u32,
+    /// How many threads the kernel asks for at once by [`crate::calls::machine::TASKS`]; 0: it need not
+    /// ask.
+    pub task_unit: u32,
     /// The host's number of the CPU that each vCPU stands for.
     pub cpus: [u32; MAX_VCPUS],
     pub process: ProcessInfo,
@@ -87,6 +89,8 @@ pub struct Inherited {
     pub ignored: u64,
     /// prctl(2), PR_SET_TIMERSLACK, in nanoseconds; 0: the default.
     pub timer_slack: u64,
+    /// personality(2).
+    pub personality: u64,
 }
 
 /// What [`crate::calls::machine::EXEC`] is told; `signals` of [`PendingSignal`] follow, then the

@@ -94,6 +94,9 @@ pub enum Arg {
     /// The offset in the slot from which on the monitor tells what stands in the sockets that are ready
     /// ([`crate::streams`]); 0: nowhere.
     Ahead,
+    /// The offset in the slot of an openat(2) that the monitor makes once it has told what stands in sockets
+    /// ([`crate::streams::Again`]); 0: none.
+    Again,
     /// The offset in the slot of a struct stat, in which the monitor tells the state of a regular file that the call opened
     /// for reading; 0: it does not.
     State,
@@ -373,7 +376,7 @@ macro_rules! for_each_call {
             229 clock_getres (guest)
             230 clock_nanosleep (guest)
             231 exit_group (guest)
-            232 epoll_wait (host Maybe [Fd OutItems(12, 2) Int Int Ahead])
+            232 epoll_wait (host Maybe [Fd OutItems(12, 2) Int Int Ahead Again])
             233 epoll_ctl (host Never [Fd Int Fd In(12)])
             234 tgkill (guest)
             235 utimes (host Never [Path In(32)])

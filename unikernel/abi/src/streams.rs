@@ -28,6 +28,22 @@ pub struct Ahead {
     pub _pad: u32,
 }
 
+/// The openat(2) that a server makes for each request: the monitor makes it once it has told what stands in sockets, and
+/// the kernel answers the program's by it. Behind it stand a struct stat, as for [`Arg::State`], and the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Again {
+    /// As those of a request.
+    pub args: [u64; 6],
+    /// The monitor's answer.
+    pub result: i64,
+}
+
+/// The call that is made.
+pub const AGAIN: u32 = 257;
+/// The most bytes of such a path, the zero at its end included.
+pub const AGAIN_PATH: usize = 256;
+
 /// One call of a batch, with the bytes behind it that it sends, from one multiple of eight to the next. The
 /// batch's slot has the number of calls as its first argument; the result is how many failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,6 +85,8 @@ struct Data {
     ahead: Option<u64>,
     /// Where it tells of a file that was opened.
     state: Option<u64>,
+    /// Where it is asked to open one.
+    again: Option<u64>,
 }
 
 impl Data {
@@ -235,11 +237,23 @@ impl Data {
             Arg::HeaderIn => self.header(index, value, Access::Read),
             Arg::HeaderOut => self.header(index, value, Access::Write),
             Arg::Ahead if self.ahead.is_some() => {
-                let offset = self.reserve(self.room())?;
+                let bytes = self.room().saturating_sub(streams::AGAIN_BYTES) & !7;
+                let offset = self.reserve(bytes)?;
+                // The monitor may tell nothing.
+                // SAFETY: the slot is ours.
+                unsafe { ((self.slot.address() + offset) as *mut u64).write(0) };
                 self.ahead = Some(offset);
                 Ok(offset)
             }
             Arg::Ahead => Ok(0),
+            Arg::Again if self.ahead.is_some() => {
+                let offset = self.reserve(streams::AGAIN_BYTES)?;
+                // SAFETY: so many bytes of our slot were reserved there.
+                let asked = unsafe { streams::ask_again(self.slot.address(), offset) };
+                self.again = asked.then_some(offset);
+                Ok(self.again.unwrap_or(0))
+            }
+            Arg::Again => Ok(0),
             Arg::State => {
                 let offset = self.reserve(streams::STATE_BYTES as u64)?;
                 self.state = Some(offset);
@@ -301,7 +315,9 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     if let Some(result) = streams::answer(number, &args) {
         return result;
     }
-    streams::forget(number, kinds, &args);
+    if let Some(fd) = streams::forget(number, kinds, &args) {
+        channel::close(fd);
+    }
     let mut data = Data {
         slot: Owned::take_for_call(),
         used: DATA as u64,
@@ -309,6 +325,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         whole: WHOLE.contains(&number),
         number,
         state: None,
+        again: None,
         ahead: (kinds.contains(&Arg::Ahead) && streams::any()).then_some(0),
     };
     let mut passed = args;
@@ -366,15 +383,27 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         }
     }
     if let Some(offset) = data.state.filter(|_| value >= 0) {
-        let at = data.slot.address() + offset;
+        // The path stands in the slot before the state.
+        let path = kinds.iter().position(|kind| *kind == Arg::Path);
+        let start = path.map_or(offset, |index| passed[index].min(offset));
+        let address = data.slot.address();
         // SAFETY: the slot is ours, and so many bytes of it were reserved there.
-        streams::opened(value as u64, unsafe {
-            (at as *const [u64; streams::STATE_BYTES / 8]).read()
-        });
+        let (state, path) = unsafe {
+            let path = (address + start) as *const u8;
+            (
+                ((address + offset) as *const [u64; streams::STATE_BYTES / 8]).read(),
+                core::slice::from_raw_parts(path, (offset - start) as usize),
+            )
+        };
+        streams::opened(number, &args, value as u64, state, path);
     }
     if let Some(offset) = data.ahead.filter(|_| value > 0) {
         // SAFETY: the slot is ours.
         unsafe { streams::look(data.slot.address(), offset) };
+        if let Some(offset) = data.again {
+            // SAFETY: as above.
+            unsafe { streams::answered_again(data.slot.address(), offset) };
+        }
     }
     let interrupted = Errno::EINTR.as_result();
     for output in data.outputs.iter().flatten() {

@@ -14,6 +14,7 @@ use crate::mm::user;
 
 pub const DATA: usize = 2;
 pub const STACK: usize = 3;
+pub const NPROC: usize = 6;
 pub const NOFILE: usize = 7;
 pub const AS: usize = 9;
 pub const SIGPENDING: usize = 11;

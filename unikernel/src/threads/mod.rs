@@ -5,6 +5,8 @@
 //! no more than that no other lock is held over [`scheduler::block`].
 
 #[cfg(not(test))]
+pub mod allowance;
+#[cfg(not(test))]
 pub mod futex;
 #[cfg(not(test))]
 pub mod ids;

@@ -11,7 +11,7 @@ use spin::Mutex;
 
 use super::queue::Queue;
 use super::thread::NOWHERE;
-use super::{current, Thread};
+use super::{allowance, current, Thread};
 use crate::arch::per_cpu::{variables, Variables};
 use crate::arch::switch::switch_context;
 use crate::arch::{self, Frame};
@@ -454,6 +454,7 @@ pub fn end() -> ! {
     if left == 1 {
         channel::set_several(false);
     }
+    allowance::give_back(left as u32);
     signals::leave_to_others();
     current().blocked.store(true, Ordering::Relaxed);
     loop {

@@ -76,7 +76,7 @@ impl Decoder<'_> {
     fn value(&self, kind: Arg, index: usize, raw: &mut [u64; 6]) -> Result<Value, Errno> {
         let arg = raw[index];
         match kind {
-            Arg::Int | Arg::Ahead | Arg::State => Ok(Value::Number(arg)),
+            Arg::Int | Arg::Ahead | Arg::Again | Arg::State => Ok(Value::Number(arg)),
             Arg::Fd => {
                 let fd = arg as RawFd;
                 if !self.table.visible(fd) {

@@ -48,6 +48,7 @@ impl Service {
             unfinished: files::Unfinished::default(),
             streams: streams::Streams::default(),
             view: self.view.clone(),
+            census: self.census.clone(),
         })
     }
 

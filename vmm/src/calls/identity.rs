@@ -101,6 +101,13 @@ impl Identity {
     }
 }
 
+/// Whether the calling thread has one of these capabilities (of the first 32) in effect.
+pub(super) fn has(capabilities: u32) -> bool {
+    let mut now = Capabilities::default();
+    let got = capability_call(libc::SYS_capget, now.as_mut_ptr());
+    got.is_ok() && now[0][0] & capabilities != 0
+}
+
 /// setuid(2) and all others that change the calling thread's credentials.
 pub(super) fn change(call: &mut Call) -> Outcome {
     if !call.may_block {

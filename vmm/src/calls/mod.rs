@@ -49,6 +49,7 @@ pub use self::processes::SETXID;
 pub use self::programs::{may_execute, AT_EXECVE_CHECK};
 use self::sys::{Failure, Outcome};
 pub use self::table::HOST_CALLS;
+use crate::census::Census;
 use crate::portrait::View;
 
 /// What a service must know of its process.
@@ -117,6 +118,8 @@ pub struct Service {
     streams: streams::Streams,
     /// The guest that it serves, once there is one.
     view: OnceLock<View>,
+    /// Where the container's tasks are counted.
+    census: OnceLock<Census>,
 }
 
 /// One call under way.
@@ -158,6 +161,7 @@ impl Service {
             unfinished: files::Unfinished::default(),
             streams: streams::Streams::default(),
             view: OnceLock::new(),
+            census: OnceLock::new(),
         })
     }
 

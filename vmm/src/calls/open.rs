@@ -363,6 +363,15 @@ impl Service {
                     }
                 }
             }
+            Kind::Regular if wanted.flags & libc::O_ACCMODE == libc::O_RDONLY => {
+                match self.tasks_text(file.as_raw_fd())? {
+                    Some(text) => {
+                        drop(file);
+                        return Ok(self.open_text(&text, wanted)?);
+                    }
+                    None => (file, kind),
+                }
+            }
             kind => (file, kind),
         };
         let file = self.raise(file)?;

@@ -177,7 +177,7 @@ fn place(names: Vec<Vec<u8>>, own: u32) -> Place {
 }
 
 /// A pid, or another number, as /proc has it in names.
-fn number(name: &[u8]) -> Option<u32> {
+pub(super) fn number(name: &[u8]) -> Option<u32> {
     let digits = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(name).ok().filter(|_| digits)?;
     text.parse().ok()

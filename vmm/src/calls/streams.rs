@@ -106,9 +106,20 @@ fn option_of<const WORDS: usize>(fd: RawFd, option: i32) -> Result<[i32; WORDS],
     Ok(words)
 }
 
-/// Tells what stands in the sockets of these events, from `offset` in the slot on.
-pub(super) fn look(call: &Call, events: &[u8], count: usize, offset: u64) -> Result<(), Errno> {
+/// Tells what stands in the sockets of these events, from `offset` in the slot to `end`, which 0 leaves to the slot.
+pub(super) fn look(
+    call: &Call,
+    events: &[u8],
+    count: usize,
+    offset: u64,
+    end: u64,
+) -> Result<(), Errno> {
     let start = usize::try_from(offset).map_err(|_| Errno::EFAULT)?;
+    let end = usize::try_from(end).map_err(|_| Errno::EFAULT)?;
+    let end = match end {
+        0 => call.slot.bytes(),
+        end => end.min(call.slot.bytes()),
+    };
     if start < DATA || start > call.slot.bytes() {
         return Err(Errno::EFAULT);
     }
@@ -123,7 +134,7 @@ pub(super) fn look(call: &Call, events: &[u8], count: usize, offset: u64) -> Res
     let (mut at, mut count) = (start + size_of::<u64>(), 0u32);
     let mut bytes = [0; PEEKED];
     for fd in ready {
-        let room = call.slot.bytes().saturating_sub(at + size_of::<Ahead>());
+        let room = end.saturating_sub(at + size_of::<Ahead>());
         let room = room.min(PEEKED) & !7;
         if room == 0 {
             break;

@@ -146,12 +146,17 @@ pub(super) fn file_type(stat: &libc::statx) -> u32 {
 
 /// Whether a descriptor is of a proc file system.
 pub(super) fn is_proc(fd: RawFd) -> Result<bool, Errno> {
+    Ok(file_system(fd)? == libc::PROC_SUPER_MAGIC)
+}
+
+/// The type of a file's file system (statfs(2)).
+pub(super) fn file_system(fd: RawFd) -> Result<i64, Errno> {
     let mut data = MaybeUninit::<libc::statfs>::zeroed();
     let to = data.as_mut_ptr() as u64;
     // SAFETY: the kernel writes one statfs structure, and `data` is one.
     unsafe { call(libc::SYS_fstatfs, [word(fd), to, 0, 0, 0, 0]) }?;
     // SAFETY: every bit pattern is a valid statfs.
-    Ok(unsafe { data.assume_init() }.f_type == libc::PROC_SUPER_MAGIC)
+    Ok(unsafe { data.assume_init() }.f_type)
 }
 
 /// lseek(2).

@@ -181,7 +181,8 @@ pub(super) fn epoll_wait(call: &mut Call) -> Outcome {
     let ahead = call.args.number(4);
     if ready > 0 && ahead != 0 {
         let mut events = core::mem::take(call.args.data(1)?);
-        let told = streams::look(call, &events, ready as usize, ahead);
+        let end = call.args.number(5);
+        let told = streams::look(call, &events, ready as usize, ahead, end);
         core::mem::swap(call.args.data(1)?, &mut events);
         told?;
     }

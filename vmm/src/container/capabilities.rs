@@ -110,11 +110,15 @@ impl Capabilities {
         Ok(())
     }
 
-    /// The other four, of the calling thread.
-    pub fn apply(&self) -> Result<(), CapabilityError> {
+    /// The other four, of the calling thread. `spare`: what stays permitted beside them, as far as it is.
+    pub fn apply(&self, spare: u64) -> Result<(), CapabilityError> {
+        if self.effective & !self.permitted != 0 {
+            return Err(CapabilityError::Sets(Errno(libc::EPERM)));
+        }
+        let now = Sets::current().map_err(CapabilityError::Sets)?;
         let sets = Sets {
             effective: self.effective,
-            permitted: self.permitted,
+            permitted: self.permitted | spare & now.permitted,
             inheritable: self.inheritable,
         };
         sets.set().map_err(CapabilityError::Sets)?;

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use super::device_filter::{self, DeviceFilterError};
 use crate::errno::Errno;
@@ -12,8 +13,12 @@ use crate::plan::Cgroup;
 pub enum CgroupError {
     #[error("mkdir {}: {errno}", path.display())]
     Create { path: PathBuf, errno: Errno },
-    #[error("error adding process to cgroups: open {}: {errno}", path.display())]
-    Open { path: PathBuf, errno: Errno },
+    #[error("error adding pid {pid} to cgroups: failed to write {pid}: open {}: {errno}", path.display())]
+    Open {
+        pid: u32,
+        path: PathBuf,
+        errno: Errno,
+    },
     #[error("failed to write {value:?}: write {}: {errno}", path.display())]
     Write {
         path: PathBuf,
@@ -119,13 +124,15 @@ impl Groups {
 
 impl Unified {
     fn open(directory: &Path) -> Result<Unified, CgroupError> {
-        let opened = File::open(directory).map_err(|error| CgroupError::Open {
+        let processes = Join::open(directory.join("cgroup.procs"))?;
+        let directory = File::open(directory).map_err(|error| CgroupError::Open {
+            pid: process::id(),
             path: directory.to_owned(),
             errno: error.into(),
         })?;
         Ok(Unified {
-            directory: opened,
-            processes: Join::open(directory.join("cgroup.procs"))?,
+            directory,
+            processes,
         })
     }
 }
@@ -135,6 +142,7 @@ impl Join {
         match open(&path) {
             Ok(file) => Ok(Join { path, file }),
             Err(error) => Err(CgroupError::Open {
+                pid: process::id(),
                 path,
                 errno: error.into(),
             }),

@@ -46,8 +46,14 @@ pub fn become_program(
 ) -> Result<Loaded, InitError> {
     let Setting { root, procfs, .. } = setting;
     let env = program::environment(process, root)?;
-    become_process(process, root, procfs, setting.dumpable)?;
+    let permitted = become_process(process, root, procfs, setting.dumpable)?;
     let (path, executable) = program::find(process, procfs)?;
+    let after = credentials::execute(&executable).map_err(|errno| ProgramError::Refused {
+        name: path.to_string_lossy().into_owned(),
+        errno,
+    })?;
+    // A change of credentials takes the signal away.
+    signals::die_with_parent(libc::SIGKILL).map_err(step("prctl(PR_SET_PDEATHSIG)"))?;
     let program = Program {
         path,
         executable,
@@ -56,8 +62,8 @@ pub fn become_program(
         inherited: Inherited::default(),
         filters: filters(process)?,
         verbose: setting.verbose,
-        secure: false,
-        hidden: false,
+        secure: after.secure,
+        hidden: after.sets.permitted & !permitted != 0,
     };
     Ok(guest::load(machine, procfs, program)?)
 }
@@ -76,14 +82,14 @@ pub fn filters(process: &Process) -> Result<Filters, SetupError> {
     Ok(filters)
 }
 
-/// Everything that makes this process the user's: after this it has no privilege that the program
-/// has not.
+/// Everything that makes this process the user's: after this no privilege is in effect that the program
+/// could not have. Returns the permitted capabilities.
 fn become_process(
     process: &Process,
     root: &Root,
     procfs: &Procfs,
     dumpable: bool,
-) -> Result<(), InitError> {
+) -> Result<u64, InitError> {
     rlimits::apply(&process.rlimits).map_err(SetupError::from)?;
     scheduling::apply(process).map_err(SetupError::from)?;
     // Without privileges, no_new_privs forbids such a change (apparmor(7)).
@@ -105,7 +111,7 @@ fn become_process(
         credentials::no_new_privileges().map_err(SetupError::from)?;
     }
     seccomp::install().map_err(SetupError::from)?;
-    credentials::become_user(process).map_err(InitError::User)?;
+    let permitted = credentials::become_user(process).map_err(InitError::User)?;
     if !dumpable {
         hide().map_err(step("prctl(PR_SET_DUMPABLE)"))?;
     }
@@ -118,5 +124,5 @@ fn become_process(
         // SAFETY: umask(2) touches no memory.
         unsafe { libc::umask(umask) };
     }
-    Ok(())
+    Ok(permitted)
 }

@@ -1,7 +1,9 @@
 //! Becoming the plan's user.
 
 use super::capabilities::{Capabilities, CapabilityError};
+use super::executable::Executable;
 use crate::errno::{check, Errno};
+use crate::exec::rights::{After, Before, Rights};
 use crate::plan::Process;
 
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +18,9 @@ pub enum CredentialsError {
 const NO_ID: u32 = u32::MAX;
 
 /// Takes user, groups and capabilities of the plan, in runc's order: what needs a privilege goes
-/// before the privilege.
-pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
+/// before the privilege. What its program may gain stays permitted, but not in effect, until
+/// [`execute`]. Returns the permitted capabilities of the plan.
+pub fn become_user(process: &Process) -> Result<u64, CredentialsError> {
     if [process.uid, process.gid].contains(&NO_ID) {
         return Err(CredentialsError::Call {
             call: "setuid",
@@ -41,8 +44,23 @@ pub fn become_user(process: &Process) -> Result<(), CredentialsError> {
         libc::syscall(libc::SYS_setresuid, process.uid, process.uid, process.uid)
     })?;
     keep_capabilities(false)?;
-    capabilities.apply()?;
-    Ok(())
+    let gains = match process.no_new_privileges {
+        true => 0,
+        false => capabilities.bounding | capabilities.inheritable,
+    };
+    capabilities.apply(gains)?;
+    Ok(capabilities.permitted)
+}
+
+/// Makes of this process's rights what the host's execve(2) of the program would: there is none of the
+/// first program.
+pub fn execute(program: &Executable) -> Result<After, Errno> {
+    let host = |errno: pinion_abi::Errno| Errno(errno.0);
+    let before = Before::current().map_err(host)?;
+    let rights = Rights::of(&program.file).map_err(host)?;
+    let after = rights.apply(&before).map_err(host)?;
+    after.take().map_err(host)?;
+    Ok(after)
 }
 
 /// Gives pipes and sockets among the standard streams to the user, who could otherwise not open

@@ -55,6 +55,7 @@ pub struct After {
     pub user: u32,
     pub group: u32,
     pub sets: Sets,
+    pub ambient: u64,
     /// The program is not to trust its caller (getauxval(3), AT_SECURE).
     pub secure: bool,
 }
@@ -116,6 +117,7 @@ impl Rights {
                 permitted,
                 inheritable: before.inheritable,
             },
+            ambient,
             secure: set_id || real != ROOT && (in_effect || permitted & !ambient != 0),
         })
     }
@@ -275,6 +277,18 @@ impl After {
             inheritable: self.sets.inheritable,
         };
         sets.set().map_err(own)?;
+        for number in (0..64).filter(|number| self.ambient & 1 << number != 0) {
+            // SAFETY: the operation takes numbers. What cannot be raised was not.
+            unsafe {
+                libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    number as u64,
+                    0,
+                    0,
+                );
+            }
+        }
         group.and(user).map_err(own)?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod awaited;
 mod exec;
 mod fork;
 mod futex;
@@ -45,16 +46,21 @@ use pinion_abi::streams::ROUND;
 use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
+use crate::census::{self, Census};
 use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
+pub use awaited::go_on;
+pub use futex::SYS_FUTEX_WAITV;
 use image::{Image, ImageError};
 pub use known::Known;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
 use sites::Sites;
-pub use sites::FILE_BYTES as MISSING_FILE_BYTES;
+
+/// Bytes of the container's file: counts, what is remembered of files, processes.
+pub const MISSING_FILE_BYTES: u64 = sites::END + census::PROCESSES_BYTES;
 use timeline::Timeline;
 
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +123,7 @@ pub struct Machine {
     memory: Memory,
     image: Image,
     vdso: Option<vdso::Pages>,
+    census: Option<Census>,
     timeline: Timeline,
 }
 
@@ -256,7 +263,10 @@ impl Factory {
             unsafe { at.cast::<u64>().write_unaligned(entry) };
         }
         timeline.mark("tables");
+        let census = self.missing.as_ref();
+        let census = census.and_then(|file| Census::map(file.as_fd(), sites::END));
         Ok(Machine {
+            census,
             factory: Arc::clone(self),
             vm,
             vcpu,
@@ -297,8 +307,12 @@ impl Machine {
             error => error.into(),
         })?;
         self.timeline.mark("task");
+        if let Some(census) = self.census {
+            census.begin();
+        }
         let machinery = Machinery {
             sites: self.factory.missing().and_then(Sites::map),
+            census: self.census,
             vm: Mutex::new(self.vm),
             executable: guest.executable,
             verbose: guest.verbose,
@@ -359,6 +373,7 @@ impl Machine {
         info.vdso_image = self.vdso.map_or(0, |pages| pages.image);
         info.verbose = u32::from(guest.verbose);
         info.vcpus = self.factory.cpus.len() as u32;
+        info.task_unit = self.census.map_or(0, |census| census.unit());
         info.cpus[..self.factory.cpus.len()].copy_from_slice(&self.factory.cpus);
         info.process = process_info(guest);
         self.factory.known.tell(info);

@@ -1,15 +1,19 @@
 //! The batch of calls that the program has been answered already ([`pinion_abi::streams`]): made before whatever
 //! the guest asks for next, and within [`SOON`] if it asks for nothing.
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pinion_abi::calls::{self, Arg};
-use pinion_abi::channel::{state, Request};
+use pinion_abi::channel::{state, Request, DATA};
+use pinion_abi::streams::{Again, AGAIN};
+use pinion_abi::Errno;
 
 use super::helper;
 use super::server::{is_child, Server};
+use crate::calls::{Answer, SlotData};
 
 /// How long a batch waits for a program that computes.
 pub(super) const SOON: Duration = Duration::from_millis(1);
@@ -61,17 +65,39 @@ impl Server {
     }
 
     /// Whether the request is one that tells what stands in sockets, and may: where nobody would see to
-    /// what is posted, it may not.
-    pub(super) fn may_look_ahead(&self, request: &mut Request) -> bool {
-        let kinds = calls::find(request.number.into()).and_then(|row| row.host());
-        let at = kinds.and_then(|(_, kinds)| kinds.iter().position(|kind| *kind == Arg::Ahead));
-        let Some(argument) = at.and_then(|at| request.args.get_mut(at)) else {
-            return false;
-        };
+    /// what is posted, it may not. Some, with the place of what it wants opened again, or 0.
+    pub(super) fn may_look_ahead(&self, request: &mut Request) -> Option<u64> {
+        let (_, kinds) = calls::find(request.number.into())?.host()?;
+        let place = |wanted| kinds.iter().position(|kind| *kind == wanted);
+        let argument = request.args.get_mut(place(Arg::Ahead)?)?;
         if is_child() || !helper::is_there(self) {
             *argument = 0;
         }
-        *argument != 0
+        let may = *argument != 0;
+        let again = place(Arg::Again).and_then(|at| request.args.get(at));
+        may.then_some(again.copied().unwrap_or(0))
+    }
+
+    /// Makes the openat(2) that stands at `offset` of a request for what stands in sockets, without waiting. What is
+    /// wrong with it is the guest's loss.
+    pub(super) fn open_again(&self, slot: &SlotData, offset: u64) {
+        let mut words = [0; size_of::<[u64; 6]>()];
+        let place = usize::try_from(offset).ok().filter(|at| *at >= DATA);
+        let Some(place) = place.filter(|at| slot.copy_in(*at, &mut words).is_ok()) else {
+            return;
+        };
+        let request = Request {
+            number: AGAIN,
+            args: std::array::from_fn(|at| {
+                u64::from_ne_bytes(std::array::from_fn(|byte| words[8 * at + byte]))
+            }),
+        };
+        let result = match self.service().serve(&self.memory, slot, request, false) {
+            Answer::Result(result) => result,
+            Answer::WouldBlock => Errno::EAGAIN.as_result(),
+        };
+        // If there is no place for the answer, the guest has a descriptor more.
+        let _ = slot.copy_out(place + offset_of!(Again, result), &result.to_ne_bytes());
     }
 
     /// The guest may post calls from now on: the helper looks after them for a while.

@@ -17,8 +17,9 @@ use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::{self, Server};
 use super::sites::Sites;
 use super::timeline::Timeline;
-use super::{futex, report, search, signals, sites, timers, workers};
+use super::{awaited, futex, report, search, signals, sites, timers, workers};
 use crate::calls::{Answer, GuestMemory, SlotData};
+use crate::census::Census;
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
 
@@ -26,12 +27,16 @@ use crate::kvm::Vm;
 const POPULATED_FILE: u64 = 256 << 10;
 /// As much text is searched for `cpuid`.
 const SEARCHED: usize = 8 << 20;
+/// The most words that are waited for together (FUTEX_WAITV_MAX, linux/futex.h).
+const FUTEXES: usize = 128;
 /// The longest text for the log.
 const LOG_BYTES: usize = 512;
 
 /// What these requests need besides the guest's memory.
 pub struct Machinery {
     pub sites: Option<Sites>,
+    /// Where tasks are counted.
+    pub census: Option<Census>,
     /// Another one after fork(2).
     pub vm: Mutex<Vm>,
     /// The program's file.
@@ -99,6 +104,10 @@ impl Server {
                 .word(a)
                 .and_then(|word| futex::wait_shared(word, b, c, d, e)),
             FUTEX_REQUEUE => self.requeue(a, b, c, d),
+            FUTEX_WAITV | AWAIT | BARRIER if !may_block => return Answer::WouldBlock,
+            FUTEX_WAITV => self.wait_for_one(slot, a, b, c),
+            AWAIT => self.awaited.wait(a),
+            BARRIER => barrier(),
             FUTEX_WAKE => self.word(a).and_then(|word| futex::wake_shared(word, b, c)),
             CANCEL => {
                 workers::cancel(self, a as usize);
@@ -119,6 +128,7 @@ impl Server {
                 self.service().set_nofile(a, b);
                 Ok(0)
             }
+            TASKS => self.may_have(a),
             SECCOMP => self.judge_by(a, b),
             CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),
             CLOCK_GETRES => self.clock(slot, a, b, libc::clock_getres),
@@ -158,6 +168,24 @@ impl Server {
     fn requeue(&self, address: u64, target: u64, counts: u64, expected: u64) -> Outcome {
         let (word, target) = (self.word(address)?, self.word(target)?);
         futex::requeue_shared(word, target, counts, expected)
+    }
+
+    fn wait_for_one(&self, slot: &SlotData, offset: u64, count: u64, deadline: u64) -> Outcome {
+        let mut bytes = [0; 16 * FUTEXES];
+        let count = usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= FUTEXES);
+        let bytes = &mut bytes[..16 * count.ok_or(Errno::EINVAL)?];
+        slot.copy_in(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, bytes)?;
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |all, byte| all << 8 | u64::from(*byte))
+        };
+        let pair = |bytes: &[u8]| Ok((self.word(number(&bytes[..8]))?, number(&bytes[8..])));
+        let words: Result<Vec<_>, Errno> = bytes.chunks_exact(16).map(pair).collect();
+        futex::wait_for_one(&words?, deadline)
     }
 
     fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {
@@ -330,12 +358,55 @@ impl Server {
         Ok(0)
     }
 
+    /// More threads of this process, or fewer.
+    fn may_have(&self, threads: u64) -> Outcome {
+        if let Some(census) = self.machinery.census {
+            let threads = u32::try_from(threads).map_err(|_| Errno::EAGAIN)?;
+            let service = self.service();
+            census.grant(threads, service.user_limit(), &|| service.pids())?;
+        }
+        Ok(0)
+    }
+
+    /// Room for one more process.
+    pub(super) fn reserve(&self) -> Result<(), Errno> {
+        let service = self.service();
+        match self.machinery.census {
+            Some(census) => census.reserve(service.user_limit(), &|| service.pids()),
+            None => Ok(()),
+        }
+    }
+
+    /// What came of it: the new process, or none.
+    pub(super) fn reserved(&self, child: Option<u32>) {
+        match (self.machinery.census, child) {
+            (Some(census), Some(pid)) => census.made(pid),
+            (Some(census), None) => census.release(),
+            (None, _) => {}
+        }
+    }
+
     /// The program has ended, and so does this process.
     pub(super) fn end(&self, status: ExitStatus) -> ! {
+        if let Some(census) = self.machinery.census {
+            census.end();
+        }
         if self.machinery.verbose {
             report::counters(self);
         }
+        awaited::go_on();
         end_as(status)
+    }
+}
+
+/// membarrier(2): every thread of the machine passes a barrier.
+fn barrier() -> Outcome {
+    /// linux/membarrier.h.
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes numbers.
+    match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
+        0 => Ok(0),
+        _ => Err(last_errno()),
     }
 }
 

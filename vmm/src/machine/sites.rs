@@ -1,6 +1,6 @@
 //! Where the bytes of `cpuid` stand in the files that guests of this container have executed, so that a file is
 //! searched once, not by each process that executes it. It stands behind the container's counts
-//! ([`pinion_abi::missing`]), in pages that no guest sees.
+//! ([`pinion_abi::missing`], [`crate::census`]), in pages that no guest sees.
 //!
 //! A guest's kernel looks at what stands at such a place before it changes it, so an answer is a hint: a wrong one (two
 //! files of one hash, a reader among the writers) costs time, nothing more. Hence there are no locks.
@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use pinion_abi::missing::MISSING_BYTES;
+use crate::census;
 
 /// How many parts of files are remembered, and the most places of one.
 const PARTS: usize = 256;
@@ -18,8 +18,9 @@ const PLACES: usize = 125;
 /// How many entries are looked at for one part.
 const PROBES: usize = 4;
 
-/// Bytes of the container's file: the counts, then what is remembered.
-pub const FILE_BYTES: u64 = MISSING_BYTES + size_of::<[Part; PARTS]>() as u64;
+/// Where they are in the container's file.
+const START: u64 = census::START + census::HEAD_BYTES;
+pub const END: u64 = START + size_of::<[Part; PARTS]>() as u64;
 
 /// A part of a file; zeros at first.
 #[repr(C)]
@@ -58,7 +59,7 @@ fn status(file: BorrowedFd) -> Option<libc::stat> {
 impl Sites {
     /// `None`: the file has no room for them.
     pub fn map(file: BorrowedFd) -> Option<Sites> {
-        if (status(file)?.st_size as u64) < FILE_BYTES {
+        if (status(file)?.st_size as u64) < END {
             return None;
         }
         // SAFETY: a new mapping of shared memory, which nobody makes shorter.
@@ -69,7 +70,7 @@ impl Sites {
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 file.as_raw_fd(),
-                MISSING_BYTES as libc::off_t,
+                START as libc::off_t,
             )
         };
         if pages == libc::MAP_FAILED {
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_one_keeps_another_finds() {
-        let file = memory(FILE_BYTES);
+        let file = memory(END);
         let [one, other] = [(), ()].map(|()| Sites::map(file.as_fd()).unwrap());
         assert_eq!(other.find(7), None);
         one.keep(7, &[1, 2, 70_000]);
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_the_newest() {
-        let file = memory(FILE_BYTES);
+        let file = memory(END);
         let sites = Sites::map(file.as_fd()).unwrap();
         for key in 1..10 * PARTS as u64 {
             sites.keep(key, &[key as u32]);
@@ -159,7 +160,7 @@ mod tests {
         }
         sites.keep(1 << 40, &[0; PLACES + 1]);
         assert_eq!(sites.find(1 << 40), None);
-        assert!(Sites::map(memory(MISSING_BYTES).as_fd()).is_none());
+        assert!(Sites::map(memory(START).as_fd()).is_none());
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Runner {
         // Never dropped: its descriptors are the child's, its memory goes with the borrowed heap.
         let service = ManuallyDrop::new(self.server.service().of_child()?);
         let credentials = service.seen();
+        self.server.reserve()?;
         let mask = signals::block_all();
         self.child.active = true;
         self.child.serving = Some(slot);
@@ -112,7 +113,10 @@ impl Runner {
         mask.restore();
         drop(borrowed);
         match pid {
-            -1 => Err(Errno(error.unwrap_or(libc::EAGAIN))),
+            -1 => {
+                self.server.reserved(None);
+                Err(Errno(error.unwrap_or(libc::EAGAIN)))
+            }
             pid => Ok(pid),
         }
     }
@@ -141,6 +145,7 @@ extern "C" fn run(runner: *mut c_void) -> c_int {
     // SAFETY: `clone` gave it the runner, which nobody else uses meanwhile.
     let runner = unsafe { &mut *runner.cast::<Runner>() };
     runner.name();
+    runner.server.reserved(Some(std::process::id()));
     if let Some(slot) = runner.child.serving.take() {
         runner.server.answer(slot, 0);
     }

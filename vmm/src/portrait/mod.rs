@@ -106,6 +106,11 @@ impl View {
         threads
     }
 
+    /// The soft limit of a resource, by its number (getrlimit(2)).
+    pub fn limit(&self, resource: usize) -> u64 {
+        self.portrait().limits[resource][0].load(Ordering::Relaxed)
+    }
+
     /// prctl(2), PR_GET_DUMPABLE.
     pub fn is_dumpable(&self) -> bool {
         self.portrait().dumpable.load(Ordering::Relaxed) == 1

@@ -113,7 +113,7 @@ it.each(['', '/pinion-plan-tests/deep', 'pinion-plan-tests/deep'])(
     const plan = planOf(configText(path, RESOURCES), 'pinion-plan-kernel');
     carryOut(plan);
     const values = Object.values(settings(cgroupPaths(plan))).flat();
-    expect(values).toEqual(expect.arrayContaining([`${256 << 20}`, '77']));
+    expect(values).toEqual(expect.arrayContaining([`${256 << 20}`, '478']));
     if (!unified) expect(values).toEqual(expect.arrayContaining(['c 10:229 rw', '512', '50000']));
   },
 );
@@ -154,5 +154,11 @@ it('makes the groups of runc, with the same contents', () => {
   runc('delete', '--force', 'pinion-plan-runc');
 
   carryOut(plan);
-  expect(settings(cgroupPaths(plan))).toEqual(theirs);
+  const ours = settings(cgroupPaths(plan));
+  for (const [file, lines] of Object.entries(ours)) {
+    // What monitors may need for 77 tasks of the container's.
+    if (file.endsWith('/pids.max')) expect(lines.splice(0)).toEqual(['478']);
+    if (file.endsWith('/pids.max')) lines.push('77');
+  }
+  expect(ours).toEqual(theirs);
 });

@@ -90,7 +90,7 @@ const TABLE: [Resources, string[], string[] | string][] = [
     ['cpuset.cpus = 0-1', 'cpuset.mems = 0'],
     ['cpuset.cpus = 0-1', 'cpuset.mems = 0'],
   ],
-  [{ pids: { limit: 5 } }, ['pids.max = 5'], ['pids.max = 5']],
+  [{ pids: { limit: 5 } }, ['pids.max = 46'], ['pids.max = 46']],
   [{ pids: { limit: -1 } }, ['pids.max = max'], ['pids.max = max']],
   [{ pids: { limit: 0 } }, [], []],
   [{ blockIO: { weight: 10 } }, ['blkio.bfq.weight = 10'], ['io.bfq.weight = 10']],

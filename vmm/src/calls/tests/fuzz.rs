@@ -262,7 +262,7 @@ impl Fuzzer<'_> {
             Arg::AddressOut(_) => self.bytes(140),
             Arg::Option | Arg::OptionOut | Arg::Interfaces => self.sized(),
             Arg::HeaderIn | Arg::HeaderOut => self.header(),
-            Arg::Ahead | Arg::State => self.bytes(4000),
+            Arg::Ahead | Arg::Again | Arg::State => self.bytes(4000),
             Arg::Shmctl | Arg::Semctl | Arg::Msgctl => self.bytes(120),
             Arg::InOutItems(..) | Arg::OutItems(..) | Arg::InItems(..) => self.bytes(300),
             Arg::BufferIn(_) | Arg::BufferOut(_) | Arg::VectorIn(_) | Arg::VectorOut(_) => {

@@ -14,14 +14,16 @@ use pinion_abi::seccomp::Filters;
 use crate::calls::tests::contain;
 use crate::calls::tests::guest::{proc_of_its_own, FLOOR};
 use crate::calls::{Service, ServiceConfig};
+use crate::census::Census;
 use crate::exit::ExitStatus;
 use crate::kvm::Kvm;
 use crate::machine::kick;
 use crate::machine::memory::{Memory, FIRST};
 use crate::machine::requests::Machinery;
 use crate::machine::server::{Direct, Server};
-use crate::machine::sites::{Sites, FILE_BYTES};
+use crate::machine::sites::{Sites, END as PROCESSES};
 use crate::machine::timeline::Timeline;
+use crate::machine::MISSING_FILE_BYTES;
 
 /// Where a contained test finds /dev/kvm, which it could not open.
 const KVM: i32 = 950;
@@ -88,9 +90,10 @@ pub fn server(limit: u64) -> Arc<Server> {
     std::fs::write("/sites", []).unwrap();
     let sites = File::options().read(true).write(true).open("/sites");
     let sites = sites.unwrap();
-    sites.set_len(FILE_BYTES).unwrap();
+    sites.set_len(MISSING_FILE_BYTES).unwrap();
     let machinery = Machinery {
         sites: Sites::map(sites.as_fd()),
+        census: Census::map(sites.as_fd(), PROCESSES),
         vm: vm.into(),
         executable: executable(),
         verbose: false,

@@ -1,8 +1,8 @@
-/** The processes of an engine that may be killed: its services, its runtime's commands, its containers'. */
+/** The processes of an engine: its services, its runtime's commands, its containers'. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export interface Victims {
+export interface EngineProcesses {
   /** By the names of their programs. */
   services: Map<string, number[]>;
   /** All processes in the containers' control groups. */
@@ -13,7 +13,7 @@ export interface Victims {
  * @param directory The engine's: whoever has it in the command line belongs to the engine.
  * @param parent What the path of its containers' control groups has.
  */
-export function findVictims(directory: string, parent: string): Victims {
+export function engineProcesses(directory: string, parent: string): EngineProcesses {
   const services = new Map<string, number[]>();
   const contained: number[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {

@@ -1,0 +1,230 @@
+//! The tasks of a container, counted as Linux would count them: a guest's process is several tasks of the host,
+//! and its threads are none. They stand in the container's file behind the counts of
+//! [`pinion_abi::missing`], in pages that all its monitors share and no guest sees.
+//!
+//! A process counts for the threads that were granted to it, which its kernel asks for a few at a time. One that
+//! is killed takes nothing back: whoever meets the limit counts anew, by who is there.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use pinion_abi::layout::PAGE;
+use pinion_abi::missing::MISSING_BYTES;
+use pinion_abi::Errno;
+
+/// Pids are below this on every host (PID_MAX_LIMIT).
+const PIDS: usize = 1 << 22;
+
+/// Where the limit stands in the file (`oci/lifecycle/tasks.ts`), and what precedes the processes.
+pub const START: u64 = MISSING_BYTES;
+pub const HEAD_BYTES: u64 = PAGE;
+
+#[repr(C)]
+struct Head {
+    /// pids.limit of config.json, or what it was updated to; 0: none.
+    limit: AtomicU64,
+    /// How many tasks there are, give or take those that were killed.
+    tasks: AtomicU64,
+}
+
+/// What is known of the process with that pid.
+#[repr(C)]
+struct Process {
+    /// How many threads it may have; 0: there is no such process.
+    granted: AtomicU32,
+    /// Its real user.
+    user: AtomicU32,
+}
+
+/// Bytes of the table of processes.
+pub const PROCESSES_BYTES: u64 = (PIDS * size_of::<Process>()) as u64;
+
+/// What the host limits the group to that may have so many tasks (`oci/plan/cgroups/tasks.ts`).
+pub fn host_tasks(limit: u64) -> u64 {
+    limit.saturating_mul(6).saturating_add(16)
+}
+
+/// RLIMIT_NPROC as it applies to the caller: its real user, and the most tasks of that user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfUser {
+    pub user: u32,
+    pub most: u64,
+}
+
+/// Lists the processes of the container.
+pub type Pids<'a> = dyn Fn() -> Result<Vec<u32>, Errno> + 'a;
+
+/// The container's count, as this process sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Census {
+    head: NonNull<Head>,
+    processes: NonNull<[Process; PIDS]>,
+}
+
+// SAFETY: the memory is mapped for good, and consists of atomics.
+unsafe impl Send for Census {}
+// SAFETY: as above.
+unsafe impl Sync for Census {}
+
+fn pid() -> u32 {
+    // SAFETY: getpid(2) takes nothing.
+    unsafe { libc::getpid() as u32 }
+}
+
+fn user() -> u32 {
+    // SAFETY: getuid(2) takes nothing.
+    unsafe { libc::getuid() }
+}
+
+fn map(file: BorrowedFd, offset: u64, bytes: u64) -> Option<NonNull<libc::c_void>> {
+    // SAFETY: a new mapping of shared memory, which nobody makes shorter.
+    let pages = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes as usize,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_NORESERVE,
+            file.as_raw_fd(),
+            offset as libc::off_t,
+        )
+    };
+    (pages != libc::MAP_FAILED).then(|| NonNull::new(pages))?
+}
+
+impl Census {
+    /// `processes`: where their table begins in the file, which is long enough.
+    pub fn map(file: BorrowedFd, processes: u64) -> Option<Census> {
+        let head = map(file, START, HEAD_BYTES)?.cast();
+        let processes = map(file, processes, PROCESSES_BYTES)?.cast();
+        Some(Census { head, processes })
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: mapped for good, aligned to a page; all bits are valid.
+        unsafe { self.head.as_ref() }
+    }
+
+    fn process(&self, pid: u32) -> Option<&Process> {
+        // SAFETY: as above.
+        unsafe { self.processes.as_ref() }.get(pid as usize)
+    }
+
+    /// The most tasks that the container may have.
+    pub fn limit(&self) -> Option<u64> {
+        let limit = self.head().limit.load(Ordering::Relaxed);
+        (limit > 0).then_some(limit)
+    }
+
+    /// How many threads a kernel asks for at once: so few that those which it has not made hardly matter.
+    /// 0: as many as it likes.
+    pub fn unit(&self) -> u32 {
+        self.limit()
+            .map_or(0, |limit| (limit / 64).clamp(1, 32) as u32)
+    }
+
+    fn set(&self, pid: u32, granted: u32) -> u32 {
+        let Some(process) = self.process(pid) else {
+            return 0;
+        };
+        process.user.store(user(), Ordering::Relaxed);
+        process.granted.swap(granted, Ordering::AcqRel)
+    }
+
+    /// This process begins a program, with one thread.
+    pub fn begin(&self) {
+        // What this or another process of this pid had is counted.
+        let left = self.set(pid(), 1);
+        if left == 0 {
+            self.head().tasks.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.less(u64::from(left) - 1);
+        }
+    }
+
+    /// A process is about to be made.
+    pub fn reserve(&self, user: Option<OfUser>, pids: &Pids) -> Result<(), Errno> {
+        self.more(1, user, pids)
+    }
+
+    /// It was not made after all.
+    pub fn release(&self) {
+        self.less(1);
+    }
+
+    /// The process that was made is there: said by its parent and by itself, whoever comes first.
+    pub fn made(&self, pid: u32) {
+        self.set(pid, 1);
+    }
+
+    /// This process may have that many threads from now on.
+    pub fn grant(&self, threads: u32, user: Option<OfUser>, pids: &Pids) -> Result<(), Errno> {
+        let Some(process) = self.process(pid()) else {
+            return Ok(());
+        };
+        let threads = threads.max(1);
+        let now = process.granted.load(Ordering::Acquire).max(1);
+        if threads > now {
+            self.more(u64::from(threads - now), user, pids)?;
+        } else {
+            self.less(u64::from(now - threads));
+        }
+        self.set(pid(), threads);
+        Ok(())
+    }
+
+    /// This process ends.
+    pub fn end(&self) {
+        self.less(self.set(pid(), 0).into());
+    }
+
+    fn less(&self, tasks: u64) {
+        let less = |now: u64| Some(now.saturating_sub(tasks));
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.head().tasks.fetch_update(set, get, less);
+    }
+
+    fn more(&self, tasks: u64, user: Option<OfUser>, pids: &Pids) -> Result<(), Errno> {
+        if let Some(OfUser { user, most }) = user {
+            if self.count(pids, Some(user))? + tasks > most {
+                return Err(Errno::EAGAIN);
+            }
+        }
+        let all = &self.head().tasks;
+        let mut now = all.load(Ordering::Acquire);
+        let mut counted = false;
+        loop {
+            let is_over = self.limit().is_some_and(|limit| now + tasks > limit);
+            if is_over && counted {
+                return Err(Errno::EAGAIN);
+            }
+            counted = is_over;
+            let from = if is_over {
+                self.count(pids, None)?
+            } else {
+                now
+            };
+            // To the new count only; whether there is room in it the next turn tells.
+            let to = if is_over { from } else { now + tasks };
+            match all.compare_exchange(now, to, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if !is_over => return Ok(()),
+                Ok(_) => now = to,
+                Err(other) => (now, counted) = (other, false),
+            }
+        }
+    }
+
+    /// The tasks of the processes that are there, of one user or all.
+    fn count(&self, pids: &Pids, user: Option<u32>) -> Result<u64, Errno> {
+        let mut tasks = 0;
+        for pid in pids()? {
+            let Some(process) = self.process(pid) else {
+                continue;
+            };
+            let counts = user.is_none_or(|user| process.user.load(Ordering::Relaxed) == user);
+            let granted = process.granted.load(Ordering::Acquire);
+            tasks += if counts { u64::from(granted) } else { 0 };
+        }
+        Ok(tasks)
+    }
+}
