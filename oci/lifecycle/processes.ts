@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import type { Context } from '../context.ts';
 import { OciError, systemError } from '../errors.ts';
 import { StateStore } from '../state/store.ts';
-import { processesIn } from './cgroup.ts';
+import { isKernelThread, processesIn } from './cgroup.ts';
 
 /** Where ps(1) is when the caller says nothing: engines pass nearly empty environments. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -15,7 +15,8 @@ export function processes(ctx: Context, id: string): number[] {
     const message = 'unable to get all container pids: cgroups not configured for container';
     throw new OciError('ERR_PINION_NO_CGROUPS', message);
   }
-  return [...processesIn(record.cgroups)].sort((a, b) => a - b);
+  const pids = [...processesIn(record.cgroups)].filter((pid) => !isKernelThread(pid));
+  return pids.sort((a, b) => a - b);
 }
 
 /**

@@ -6,12 +6,12 @@ import type { BundleConfig } from '../bundle.ts';
 import { Container } from '../cli/lifecycle/container.ts';
 import { execute } from '../pinion.ts';
 
-/** As docker's profile allows nearly all, but for one file, writes below /tmp, and one capability. */
+/** As docker's profile allows nearly all, but for one file, writes below /data, and one capability. */
 const PROFILES = `
 profile pinion-test flags=(attach_disconnected,mediate_deleted) {
   file, network, capability, mount, umount, pivot_root, signal, ptrace, unix,
   deny /etc/secret r,
-  deny /tmp/** w,
+  deny /data/** w,
   deny capability chown,
 }
 profile pinion-open flags=(attach_disconnected,mediate_deleted) {
@@ -30,11 +30,11 @@ function confined(profile: string, ...args: string[]): Container {
     config.process.apparmorProfile = profile;
     const secret = join(base, 'secret');
     writeFileSync(secret, 'known\n');
-    mkdirSync(join(base, 'tmp'), { mode: 0o777 });
+    mkdirSync(join(base, 'data'));
     const options = ['bind'];
     config.mounts.push(
       { destination: '/etc/secret', type: 'bind', source: secret, options },
-      { destination: '/tmp', type: 'bind', source: join(base, 'tmp'), options },
+      { destination: '/data', type: 'bind', source: join(base, 'data'), options },
     );
     const root = ['CAP_CHOWN'];
     config.process.capabilities = { bounding: root, permitted: root, effective: root };
@@ -43,14 +43,14 @@ function confined(profile: string, ...args: string[]): Container {
 }
 
 describe('a profile', () => {
-  const script = 'cat /etc/secret; echo x >/tmp/x; busybox chown 5 /tmp; echo end';
+  const script = 'cat /etc/secret; echo x >/data/x; busybox chown 5 /data; echo end';
 
   test('confines what the program asks the host for', async () => {
     const result = await confined('pinion-test', '/bin/sh', '-c', script).launch('run');
     expect(result).toMatchObject({ status: 0, stdout: 'end\n' });
     expect(result.stderr).toContain('/etc/secret: Permission denied');
-    expect(result.stderr).toContain("can't create /tmp/x: Permission denied");
-    expect(result.stderr).toContain('/tmp: Operation not permitted');
+    expect(result.stderr).toContain("can't create /data/x: Permission denied");
+    expect(result.stderr).toContain('/data: Operation not permitted');
   });
 
   test('that allows all changes nothing', async () => {
@@ -73,7 +73,7 @@ describe('a profile', () => {
     const { status, stderr } = await confined('pinion-none').launch('run');
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /unable to apply apparmor profile: apparmor failed to apply profile: write \/proc\/self\/attr\/apparmor\/\w+: no such file or directory/,
+      /unable to apply apparmor profile: apparmor failed to apply profile: write \/proc\/self\/attr\/\S+: no such file or directory/,
     );
   });
 });

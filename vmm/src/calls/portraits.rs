@@ -31,11 +31,12 @@ impl Service {
     }
 
     fn portrait<T>(&self, make: impl FnOnce(&Process) -> T) -> Result<T, Errno> {
-        let pagemap = self.open_own(c"self/pagemap")?;
+        // Of a process that is not dumpable it is root's.
+        let pagemap = self.open_own(c"self/pagemap").ok();
         let process = Process {
             view: self.view()?,
             mapped: self.read_own(c"self/maps")?,
-            pagemap: &pagemap,
+            pagemap: pagemap.as_ref(),
             filters: self.judge.filters().len(),
         };
         Ok(make(&process))

@@ -55,7 +55,9 @@ impl Runner {
         }
         let vcpu = self.factory.kvm.create_vcpu(&vm, 0)?;
         tables::start(self.factory.processor()?, &vcpu, &self.header, 0)?;
-        vcpu.set_sregs(sregs)?;
+        let mut sregs = *sregs;
+        sregs.tr.type_ = tables::task_type();
+        vcpu.set_sregs(&sregs)?;
         vcpu.set_regs(regs)?;
         kick::aim(vcpu.immediate_exit());
         *self.vcpu = vcpu;

@@ -198,7 +198,7 @@ pub fn start(
         base: PER_CPU + per_cpu::TSS,
         limit: per_cpu::TSS_BYTES as u32 - 1,
         selector: selector::TASK,
-        type_: if is_emulated() { 9 } else { 11 },
+        type_: task_type(),
         present: 1,
         ..kvm_segment::default()
     };
@@ -246,8 +246,18 @@ pub fn start(
     Ok(shared)
 }
 
-/// Whether the host runs in QEMU's own emulator. That one opens ports by a TSS only if the TSS is not
-/// marked busy (check_io in its target/i386/tcg), while processors load it marked so.
+/// The type of the task register's segment. Processors load a TSS marked busy, and as such KVM tells of
+/// it whatever it is; QEMU's emulator opens ports by one only if it is not (check_io in its
+/// target/i386/tcg).
+pub fn task_type() -> u8 {
+    if is_emulated() {
+        9
+    } else {
+        11
+    }
+}
+
+/// Whether the host runs in QEMU's own emulator.
 fn is_emulated() -> bool {
     let hypervisor = __cpuid(0x4000_0000);
     [hypervisor.ebx, hypervisor.ecx, hypervisor.edx] == ["TCGT", "CGTC", "GTCG"].map(number)

@@ -103,8 +103,8 @@ impl View {
     }
 
     /// What of `start..end` is resident, by the host's own /proc/self/pagemap (Linux's
-    /// Documentation/admin-guide/mm/pagemap.rst).
-    pub(super) fn resident(&self, pagemap: &File, start: u64, end: u64) -> Resident {
+    /// Documentation/admin-guide/mm/pagemap.rst), or, without it, by mincore(2).
+    pub(super) fn resident(&self, pagemap: Option<&File>, start: u64, end: u64) -> Resident {
         const PIECE: u64 = 8192;
         let mut resident = Resident::default();
         let mut words = Vec::new();
@@ -113,8 +113,15 @@ impl View {
             let mut at = 0;
             while at < run.bytes {
                 let pages = ((run.bytes - at) / PAGE).clamp(1, PIECE);
+                let address = self.host(run.physical) + at;
+                let Some(pagemap) = pagemap else {
+                    let present = present(address, pages);
+                    resident.private_dirty += present * PAGE;
+                    at += pages * PAGE;
+                    continue;
+                };
                 words.resize(pages as usize * 8, 0);
-                let offset = (self.host(run.physical) + at) / PAGE * 8;
+                let offset = address / PAGE * 8;
                 let read = pagemap.read_at(&mut words, offset).unwrap_or(0);
                 for word in words[..read].chunks_exact(8) {
                     let word = word.iter().rev();
@@ -144,6 +151,23 @@ impl View {
             count(run);
         }
         resident
+    }
+}
+
+/// How many pages from a page's address on are in memory, mincore(2).
+fn present(address: u64, pages: u64) -> u64 {
+    let mut found = vec![0_u8; pages as usize];
+    // SAFETY: the call writes a byte for each page; the addresses are only looked at.
+    let result = unsafe {
+        libc::mincore(
+            address as *mut libc::c_void,
+            (pages * PAGE) as usize,
+            found.as_mut_ptr(),
+        )
+    };
+    match result {
+        0 => found.iter().filter(|byte| **byte & 1 != 0).count() as u64,
+        _ => 0,
     }
 }
 

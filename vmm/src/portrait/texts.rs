@@ -15,7 +15,7 @@ pub struct Process<'a> {
     pub view: View,
     /// The monitor's own /proc/self/maps and /proc/self/pagemap.
     pub mapped: Vec<u8>,
-    pub pagemap: &'a File,
+    pub pagemap: Option<&'a File>,
     /// How many filters the guest has (seccomp(2)).
     pub filters: usize,
 }

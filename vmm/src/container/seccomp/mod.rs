@@ -109,6 +109,7 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_rseq, "start of a thread"),
     (libc::SYS_sched_yield, "spinning politely"),
     (libc::SYS_sched_getaffinity, "how many CPUs there are"),
+    (libc::SYS_mincore, "what of the guest is in memory"),
     (libc::SYS_pause, "waiting for a signal"),
     (libc::SYS_pipe2, "standard streams of a hook"),
     (libc::SYS_pidfd_open, "the end of a hook, with a time limit"),
