@@ -14,6 +14,7 @@ test.each([
   ['ipc', 'queues'],
   ['ipc', 'memory'],
   ['watching', 'watching'],
+  ['watching', 'noting'],
   ['watching', 'moving'],
   ['watching', 'sealing'],
   ['watching', 'locking'],

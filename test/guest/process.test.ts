@@ -5,7 +5,7 @@ import { build, expectGood, expectSame } from './programs.ts';
 const programs: Record<string, string> = {};
 
 beforeAll(async () => {
-  for (const name of ['process', 'time', 'events', 'fork', 'exec', 'spawn'])
+  for (const name of ['process', 'time', 'events', 'fork', 'exec', 'spawn', 'kept'])
     programs[name] = await build(name);
 });
 
@@ -48,6 +48,9 @@ test.each([
   ['exec', 'chain'],
   ['exec', 'names'],
   ['exec', 'watching'],
+  ['kept', 'exec'],
+  ['kept', 'locks'],
+  ['kept', 'waits'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);
 });

@@ -110,7 +110,7 @@ pub extern "C" fn start() -> ! {
     };
     scheduler::start(first);
     signals::inherit(&info.process.inherited);
-    process::set_timer_slack(info.process.inherited.timer_slack);
+    process::inherit(&info.process);
 
     match loader::load() {
         Ok(frame) => {

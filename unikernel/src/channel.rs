@@ -272,11 +272,12 @@ pub fn close(fd: u64) {
     Owned::take().call(CLOSE, &[fd, 0, 0, 0, 0, 0], Wait::Never);
 }
 
-/// fork(2) of the process: 0 in the child, where no request of another thread is under way.
-pub fn fork() -> Result<u64, Errno> {
+/// fork(2) of the process: 0 in the child, where no request of another thread is under way. `awaited`: the
+/// caller waits for what the child does next ([`machine::AWAIT`]).
+pub fn fork(awaited: bool) -> Result<u64, Errno> {
     share();
     let slot = Owned::take();
-    let value = slot.call_here(machine::FORK, &[0; 6]);
+    let value = slot.call_here(machine::FORK, &[awaited.into(), 0, 0, 0, 0, 0]);
     if value == 0 {
         *USED.lock() = 1 << slot.index;
         streams::start_anew();

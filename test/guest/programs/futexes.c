@@ -476,6 +476,43 @@ static void vector(void) {
   }
 }
 
+/* Several words at once, and requeueing to a lock, of words that processes share. */
+static void among(void) {
+  uint32_t *words = share(4096);
+  struct timespec past = {1, 0};
+  for (int i = 0; i < 3; i++) several[i] = (struct futex_waitv){0, (uintptr_t)&words[i], 2, 0};
+  SHOW(syscall(SYS_futex_waitv, several, 3, 0, &past, CLOCK_MONOTONIC));
+  words[1] = 1;
+  SHOW(syscall(SYS_futex_waitv, several, 3, 0, &past, CLOCK_MONOTONIC));
+  words[1] = 0;
+  int status;
+  for (int i = 0; i < 3; i++) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) _exit(syscall(SYS_futex_waitv, several, 3, 0, 0, 0));
+    while (futex(&words[i], FUTEX_WAKE, 5, 0, 0, 0) == 0) pause_for(1);
+    SHOW(waitpid(child, &status, 0) == child);
+    SHOW(WEXITSTATUS(status));
+  }
+  uint32_t *word = &words[8], *lock = &words[9];
+  SHOW(futex(lock, FUTEX_LOCK_PI, 0, 0, 0, 0));
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    if (futex(word, FUTEX_WAIT_REQUEUE_PI, 0, 0, lock, 0)) _exit(1);
+    if ((*lock & FUTEX_TID_MASK) != (uint32_t)gettid()) _exit(2);
+    _exit(futex(lock, FUTEX_UNLOCK_PI, 0, 0, 0, 0) ? 3 : 4);
+  }
+  SHOW(futex(word, FUTEX_CMP_REQUEUE_PI, 1, (void *)5, lock, 9));
+  while (futex(word, FUTEX_CMP_REQUEUE_PI, 1, (void *)5, lock, 0) == 0) pause_for(1);
+  pause_for(10);
+  SHOW(waitpid(child, &status, WNOHANG));
+  SHOW(futex(lock, FUTEX_UNLOCK_PI, 0, 0, 0, 0));
+  SHOW(waitpid(child, &status, 0) == child);
+  SHOW(WEXITSTATUS(status));
+  SHOW(*lock);
+}
+
 /* The calls of Linux 6.7. */
 static void newer(void) {
   uint32_t *words = share(4096);
@@ -499,4 +536,4 @@ static void newer(void) {
 }
 
 TESTS({"shared", shared}, {"signalled", signalled}, {"library", library}, {"robust", robust},
-      {"inherit", inherit}, {"forsaken", forsaken}, {"vector", vector}, {"newer", newer})
+      {"inherit", inherit}, {"forsaken", forsaken}, {"vector", vector}, {"among", among}, {"newer", newer})

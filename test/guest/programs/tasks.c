@@ -92,13 +92,16 @@ static void unsharing(void) {
 
 static void barriers(void) {
   long offered = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-  SHOW(offered & 0x78);
+  SHOW(offered & 0x7f);
   for (int command = MEMBARRIER_CMD_PRIVATE_EXPEDITED; command <= MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE; command <<= 2) {
     SHOW(syscall(SYS_membarrier, command, 0, 0));
     SHOW(syscall(SYS_membarrier, command << 1, 0, 0));
     SHOW(syscall(SYS_membarrier, command, 0, 0));
     SHOW(syscall(SYS_membarrier, 512, 0, 0)); /* MEMBARRIER_CMD_GET_REGISTRATIONS */
   }
+  for (int command = MEMBARRIER_CMD_GLOBAL; command <= MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED; command <<= 1)
+    SHOW(syscall(SYS_membarrier, command, 0, 0));
+  SHOW(syscall(SYS_membarrier, 512, 0, 0));
   SHOW(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 2, 0));
   SHOW(syscall(SYS_membarrier, 3, 0, 0));
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -241,5 +242,24 @@ static void scheduling(void) {
   SHOW(getrusage(5, &usage));
 }
 
-TESTS({"watching", watching}, {"moving", moving}, {"sealing", sealing}, {"locking", locking},
+static volatile int told;
+
+static void tell(int signal) { told += signal == SIGIO; }
+
+/* fcntl(2), F_NOTIFY. */
+static void noting(void) {
+  signal(SIGIO, tell);
+  SHOW(mkdir("noted", 0700));
+  int fd = open("noted", O_RDONLY | O_DIRECTORY);
+  SHOW(fcntl(fd, F_NOTIFY, DN_CREATE));
+  touch("noted/one", "x");
+  for (int i = 0; i < 1000 && !told; i++) usleep(1000);
+  SHOW(told);
+  touch("noted/two", "x");
+  SHOW(fcntl(fd, F_NOTIFY, 0));
+  SHOW(fcntl(open("noted/one", O_RDONLY), F_NOTIFY, DN_CREATE));
+  SHOW(told);
+}
+
+TESTS({"watching", watching}, {"noting", noting}, {"moving", moving}, {"sealing", sealing}, {"locking", locking},
       {"handles", handles}, {"closing", closing}, {"scheduling", scheduling})

@@ -89,6 +89,8 @@ pub struct Inherited {
     pub ignored: u64,
     /// prctl(2), PR_SET_TIMERSLACK, in nanoseconds; 0: the default.
     pub timer_slack: u64,
+    /// personality(2).
+    pub personality: u64,
 }
 
 /// What [`crate::calls::machine::EXEC`] is told; `signals` of [`PendingSignal`] follow, then the

@@ -20,6 +20,8 @@ use crate::signals;
 use crate::threads::current;
 
 const AT_FDCWD: i32 = -100;
+/// Whether it could be done, no more (linux/fcntl.h).
+const AT_EXECVE_CHECK: u32 = 0x1_0000;
 /// All strings and the pointers to them: at most this, whatever the stack's limit is, and at least
 /// that (bprm_stack_limits in Linux' fs/exec.c).
 const MOST: u64 = 6 << 20;
@@ -64,6 +66,7 @@ fn execute(
         strings.bytes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         strings.bytes.insert(at, 0);
     }
+    let (timer_slack, personality) = process::inherited();
     let pending = signals::waiting();
     let filters = seccomp::untold();
     let info = ExecInfo {
@@ -76,10 +79,20 @@ fn execute(
         inherited: Inherited {
             blocked: current().blocked_signals.load(Ordering::Relaxed),
             ignored: signals::ignored(),
-            timer_slack: process::timer_slack(),
+            timer_slack,
+            personality,
         },
         rlimits: limits::all(),
     };
+    if flags & AT_EXECVE_CHECK == 0 && process::holds_locks() {
+        // All that can be wrong is found first: then the locks are given up, as the program ends.
+        let asked = ExecInfo {
+            flags: flags | AT_EXECVE_CHECK,
+            ..info
+        };
+        tell(&asked, &pending, &filters, &strings.bytes)?;
+        process::release_locks();
+    }
     tell(&info, &pending, &filters, &strings.bytes)
 }
 

@@ -6,9 +6,10 @@ use pinion_abi::Errno;
 
 use super::time;
 use crate::arch::Frame;
+use crate::boot;
 use crate::mm::user;
 use crate::threads::futex::word::Word;
-use crate::threads::futex::{pi, wait_for_one, ANY};
+use crate::threads::futex::{pi, wait_for_one, wait_for_one_shared, ANY};
 
 // linux/futex.h.
 const WAIT: u64 = 0;
@@ -134,7 +135,7 @@ fn waiter(waiters: u64, index: u64) -> Result<(Word, u32), Errno> {
     Ok((find(address, flags)?, narrow(value)?))
 }
 
-/// Words that other processes share cannot be waited for together.
+/// Words of the process's own and those that it shares cannot be waited for together.
 pub fn futex_waitv(frame: &mut Frame) -> Result<u64, Errno> {
     const MOST: u64 = 128;
     let [waiters, count, flags, timeout, clock, _] = frame.args();
@@ -145,16 +146,20 @@ pub fn futex_waitv(frame: &mut Frame) -> Result<u64, Errno> {
     let deadline = deadline_of(timeout, clock)?;
     let mut words = Vec::new();
     for index in 0..count {
-        let (word, value) = waiter(waiters, index)?;
-        if word.shared.is_some() && count > 1 {
-            return Err(Errno::ENOSYS);
-        }
-        if word.shared.is_some() {
-            return word.wait(value, ANY, deadline);
-        }
-        words.push((word.address, value));
+        words.push(waiter(waiters, index)?);
     }
-    wait_for_one(&words, deadline)
+    let own = |(word, value): &(Word, u32)| word.shared.is_none().then_some((word.address, *value));
+    let shared = |(word, value): &(Word, u32)| Some([word.shared?, u64::from(*value)]);
+    let all_own: Option<Vec<_>> = words.iter().map(own).collect();
+    let all_shared: Option<Vec<_>> = words.iter().map(shared).collect();
+    match (all_own, all_shared) {
+        (Some(words), _) => wait_for_one(&words, deadline),
+        (_, Some(words)) => wait_for_one_shared(&words, deadline),
+        _ => {
+            boot::missing().count(frame.original as u32);
+            Err(Errno::ENOSYS)
+        }
+    }
 }
 
 /// The absolute time at which a wait of the newer calls ends.

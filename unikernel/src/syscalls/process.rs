@@ -1,11 +1,12 @@
 //! The process itself: its ids, its end, prctl(2), arch_prctl(2).
 
+use pinion_abi::boot::ProcessInfo;
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 use spin::Mutex;
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use crate::arch::{self, Frame};
 use crate::boot;
@@ -28,11 +29,16 @@ fn end(code: u64) -> ! {
 }
 
 /// Other processes may wait for locks that this one holds.
-fn release_locks() {
+pub fn release_locks() {
     // A child that shares its parent's memory holds none of the other threads'.
     if !shared::active() {
         owner::release_all();
     }
+}
+
+/// Whether it may hold any.
+pub fn holds_locks() -> bool {
+    !shared::active() && owner::holds_any()
 }
 
 /// The process dies of a signal.
@@ -73,15 +79,15 @@ pub fn personality(frame: &mut Frame) -> Result<u64, Errno> {
     const LINUX32: u32 = 8;
     /// READ_IMPLIES_EXEC, ADDR_LIMIT_32BIT, ADDR_LIMIT_3GB, MMAP_PAGE_ZERO: they change mappings.
     const UNSUPPORTED: u32 = 0x040_0000 | 0x080_0000 | 0x800_0000 | 0x010_0000;
-    static PERSONALITY: AtomicU32 = AtomicU32::new(0);
     let wanted = frame.rdi as u32;
-    let old = PERSONALITY.load(Ordering::Relaxed);
+    let mut attributes = ATTRIBUTES.lock();
+    let old = attributes.personality;
     if wanted != u32::MAX {
         if ![0, LINUX32].contains(&(wanted & KIND)) || wanted & UNSUPPORTED != 0 {
             boot::missing().count_command(frame.original as u32, wanted);
             return Err(Errno::EINVAL);
         }
-        PERSONALITY.store(wanted, Ordering::Relaxed);
+        attributes.personality = wanted;
     }
     Ok(old.into())
 }
@@ -103,16 +109,18 @@ pub fn arch_prctl(frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// What prctl(2) keeps for the process.
+/// What prctl(2) and personality(2) keep for the process.
 #[derive(Clone, Copy)]
 pub struct Attributes {
     dumpable: u64,
     timer_slack: u64,
+    personality: u32,
 }
 
 static ATTRIBUTES: Mutex<Attributes> = Mutex::new(Attributes {
     dumpable: 1,
     timer_slack: 50_000,
+    personality: 0,
 });
 
 /// For the time of a vfork(2).
@@ -125,16 +133,23 @@ pub fn set_attributes(attributes: Attributes) {
     tell_dumpable(attributes.dumpable);
 }
 
-/// prctl(2), PR_GET_TIMERSLACK.
-pub fn timer_slack() -> u64 {
-    ATTRIBUTES.lock().timer_slack
+/// What the next program has of it: prctl(2), PR_GET_TIMERSLACK, and personality(2).
+pub fn inherited() -> (u64, u64) {
+    let attributes = attributes();
+    (attributes.timer_slack, attributes.personality.into())
 }
 
 /// What a program keeps of the one before it.
-pub fn set_timer_slack(nanoseconds: u64) {
-    if nanoseconds != 0 {
-        ATTRIBUTES.lock().timer_slack = nanoseconds;
+pub fn inherit(process: &ProcessInfo) {
+    /// What a program that gains rights begins without (PER_CLEAR_ON_SETID, linux/personality.h).
+    const UNSAFE: u32 = 0x004_0000 | 0x010_0000 | 0x020_0000 | 0x040_0000;
+    let inherited = &process.inherited;
+    let mut attributes = ATTRIBUTES.lock();
+    if inherited.timer_slack != 0 {
+        attributes.timer_slack = inherited.timer_slack;
     }
+    let kept = if process.secure != 0 { !UNSAFE } else { !0 };
+    attributes.personality = inherited.personality as u32 & kept;
 }
 
 /// What the program begins with. Its name is the last part of its path.

@@ -8,11 +8,13 @@ pub use fork::{fork, vfork};
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
 use crate::arch::{self, Frame};
 use crate::boot;
+use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::threads::futex::{owner, word::Word, ANY};
 use crate::threads::{allowance, current, scheduler, Thread};
@@ -210,11 +212,14 @@ pub fn unshare(frame: &mut Frame) -> Result<u64, Errno> {
     }
 }
 
-/// membarrier(2): to enter the kernel is a barrier, and to go back is serialising. Barriers of other
-/// processes are not the guest's to ask for.
+/// membarrier(2): to enter the kernel is a barrier, and to go back is serialising. Other processes the
+/// host makes pass one, whoever has registered.
 pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
     // linux/membarrier.h.
     const QUERY: u64 = 0;
+    const GLOBAL: u64 = 1 << 0;
+    const GLOBAL_EXPEDITED: u64 = 1 << 1;
+    const REGISTER_GLOBAL_EXPEDITED: u64 = 1 << 2;
     const PRIVATE_EXPEDITED: u64 = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: u64 = 1 << 4;
     const PRIVATE_EXPEDITED_SYNC_CORE: u64 = 1 << 5;
@@ -228,6 +233,9 @@ pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
     }
     match command {
         QUERY => Ok(GET_REGISTRATIONS
+            | GLOBAL
+            | GLOBAL_EXPEDITED
+            | REGISTER_GLOBAL_EXPEDITED
             | PRIVATE_EXPEDITED
             | REGISTER_PRIVATE_EXPEDITED
             | PRIVATE_EXPEDITED_SYNC_CORE
@@ -239,7 +247,14 @@ pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
             vcpus::wait_for_others();
             Ok(0)
         }
-        REGISTER_PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED_SYNC_CORE => {
+        GLOBAL | GLOBAL_EXPEDITED => {
+            vcpus::wait_for_others();
+            let slot = Owned::take();
+            channel::result(slot.call_unlocked(machine::BARRIER, &[0; 6], Wait::Always))
+        }
+        REGISTER_GLOBAL_EXPEDITED
+        | REGISTER_PRIVATE_EXPEDITED
+        | REGISTER_PRIVATE_EXPEDITED_SYNC_CORE => {
             REGISTERED.fetch_or(command, Ordering::Relaxed);
             Ok(0)
         }

@@ -5,6 +5,8 @@ pub mod pi;
 mod shared;
 pub mod word;
 
+pub use shared::wait_for_one as wait_for_one_shared;
+
 use alloc::sync::Arc;
 
 use pinion_abi::Errno;

@@ -284,6 +284,7 @@ fn begin_anew(
     let environment = [std::ptr::null::<libc::c_char>()];
     // What comes from now on waits for the new monitor, behind what already waited.
     let mask = crate::machine::hold_signals(pending);
+    crate::machine::go_on();
     // SAFETY: path and strings are C strings, the lists end with a null pointer.
     unsafe {
         libc::syscall(

@@ -104,6 +104,7 @@ mod tests {
             blocked: 1,
             ignored: 2,
             timer_slack: 3,
+            personality: 4,
         },
         rlimits: [[4, 5]; 16],
     };

@@ -49,6 +49,7 @@ pub struct Inherited {
     pub blocked: u64,
     pub ignored: u64,
     pub timer_slack: u64,
+    pub personality: u64,
 }
 
 impl From<boot::Inherited> for Inherited {
@@ -57,6 +58,7 @@ impl From<boot::Inherited> for Inherited {
             blocked: from.blocked,
             ignored: from.ignored,
             timer_slack: from.timer_slack,
+            personality: from.personality,
         }
     }
 }
@@ -67,6 +69,7 @@ impl From<Inherited> for boot::Inherited {
             blocked: from.blocked,
             ignored: from.ignored,
             timer_slack: from.timer_slack,
+            personality: from.personality,
         }
     }
 }

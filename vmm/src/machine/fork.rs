@@ -4,6 +4,8 @@
 //! What the vCPU keeps beyond its general and system registers is the kernel's to save: it knows
 //! when it asks.
 
+use std::sync::atomic::Ordering;
+
 use pinion_abi::boot::BootInfo;
 use pinion_abi::layout::physical;
 use pinion_abi::Errno;
@@ -24,10 +26,11 @@ impl Runner {
             self.server.answer(slot, Errno::EINVAL.as_result());
             return Ok(());
         }
+        let awaited = self.server.slot(slot).0.args[0].load(Ordering::Relaxed) != 0;
         self.vcpu.settle()?;
         let (regs, sregs) = (self.vcpu.regs()?, self.vcpu.sregs()?);
         let forked = match self.server.service().may_make(&FORK) {
-            true => self.server.fork(),
+            true => self.server.fork(awaited),
             false => Err(Errno::EPERM),
         };
         match forked {

@@ -64,6 +64,47 @@ fn wait_for_bits(word: *mut u32, value: u64, bits: u64, deadline: u64) -> Result
     checked(result)
 }
 
+/// linux/futex.h.
+pub const SYS_FUTEX_WAITV: libc::c_long = 449;
+const FUTEX_32: u32 = 2;
+
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    _reserved: u32,
+}
+
+/// futex_waitv(2) of words in the guest's memory, each while it is its value.
+pub fn wait_for_one(words: &[(*mut u32, u64)], deadline: u64) -> Result<i64, Errno> {
+    let waiters = words.iter().map(|(word, value)| Waiter {
+        value: *value,
+        address: *word as u64,
+        flags: FUTEX_32,
+        _reserved: 0,
+    });
+    let waiters: Vec<Waiter> = waiters.collect();
+    let time = timespec(deadline);
+    let timeout = if deadline == 0 {
+        std::ptr::null()
+    } else {
+        &raw const time
+    };
+    // SAFETY: the host checks the words' addresses; waiters and time live through the call.
+    let result = unsafe {
+        libc::syscall(
+            SYS_FUTEX_WAITV,
+            waiters.as_ptr(),
+            waiters.len(),
+            0,
+            timeout,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    checked(result)
+}
+
 /// FUTEX_WAKE_BITSET of a word in the guest's memory.
 pub fn wake_shared(word: *mut u32, count: u64, bits: u64) -> Result<i64, Errno> {
     // SAFETY: as above.
@@ -113,7 +154,7 @@ pub fn requeue_shared(
 
 /// Whether a process has not ended. One that nobody has waited for has; but only its parent can tell.
 /// No descriptor is used for that: its number would be the guest's.
-fn lives(process: u64) -> bool {
+pub(super) fn lives(process: u64) -> bool {
     let Ok(process) = libc::pid_t::try_from(process) else {
         return true;
     };
@@ -165,6 +206,18 @@ pub fn wait_until(word: &AtomicU32, value: u32, deadline: u64) {
             u32::MAX,
         )
     };
+}
+
+/// As [`wait_until`], of a word that processes share.
+pub fn wait_among(word: &AtomicU32, value: u32, deadline: u64) {
+    // It is looked at again, whatever ended the wait.
+    let _ = wait_for_bits(word.as_ptr(), value.into(), u32::MAX.into(), deadline);
+}
+
+/// Wakes all that wait for a word that processes share.
+pub fn wake_all(word: &AtomicU32) {
+    // Who waits looks again before long, too.
+    let _ = wake_shared(word.as_ptr(), i32::MAX as u64, u32::MAX.into());
 }
 
 /// Waits while the word is `value`, at the longest for `span`.

@@ -1,5 +1,6 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
+mod awaited;
 mod exec;
 mod fork;
 mod futex;
@@ -49,6 +50,8 @@ use crate::census::{self, Census};
 use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
+pub use awaited::go_on;
+pub use futex::SYS_FUTEX_WAITV;
 use image::{Image, ImageError};
 pub use known::Known;
 use memory::{Memory, MemoryError};

@@ -17,7 +17,7 @@ use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::{self, Server};
 use super::sites::Sites;
 use super::timeline::Timeline;
-use super::{futex, report, search, signals, sites, timers, workers};
+use super::{awaited, futex, report, search, signals, sites, timers, workers};
 use crate::calls::{Answer, GuestMemory, SlotData};
 use crate::census::Census;
 use crate::exit::{end_as, ExitStatus};
@@ -27,6 +27,8 @@ use crate::kvm::Vm;
 const POPULATED_FILE: u64 = 256 << 10;
 /// As much text is searched for `cpuid`.
 const SEARCHED: usize = 8 << 20;
+/// The most words that are waited for together (FUTEX_WAITV_MAX, linux/futex.h).
+const FUTEXES: usize = 128;
 /// The longest text for the log.
 const LOG_BYTES: usize = 512;
 
@@ -102,6 +104,10 @@ impl Server {
                 .word(a)
                 .and_then(|word| futex::wait_shared(word, b, c, d, e)),
             FUTEX_REQUEUE => self.requeue(a, b, c, d),
+            FUTEX_WAITV | AWAIT | BARRIER if !may_block => return Answer::WouldBlock,
+            FUTEX_WAITV => self.wait_for_one(slot, a, b, c),
+            AWAIT => self.awaited.wait(a),
+            BARRIER => barrier(),
             FUTEX_WAKE => self.word(a).and_then(|word| futex::wake_shared(word, b, c)),
             CANCEL => {
                 workers::cancel(self, a as usize);
@@ -162,6 +168,24 @@ impl Server {
     fn requeue(&self, address: u64, target: u64, counts: u64, expected: u64) -> Outcome {
         let (word, target) = (self.word(address)?, self.word(target)?);
         futex::requeue_shared(word, target, counts, expected)
+    }
+
+    fn wait_for_one(&self, slot: &SlotData, offset: u64, count: u64, deadline: u64) -> Outcome {
+        let mut bytes = [0; 16 * FUTEXES];
+        let count = usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= FUTEXES);
+        let bytes = &mut bytes[..16 * count.ok_or(Errno::EINVAL)?];
+        slot.copy_in(usize::try_from(offset).map_err(|_| Errno::EFAULT)?, bytes)?;
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |all, byte| all << 8 | u64::from(*byte))
+        };
+        let pair = |bytes: &[u8]| Ok((self.word(number(&bytes[..8]))?, number(&bytes[8..])));
+        let words: Result<Vec<_>, Errno> = bytes.chunks_exact(16).map(pair).collect();
+        futex::wait_for_one(&words?, deadline)
     }
 
     fn advise(&self, address: u64, bytes: u64, advice: i32) -> Outcome {
@@ -370,7 +394,19 @@ impl Server {
         if self.machinery.verbose {
             report::counters(self);
         }
+        awaited::go_on();
         end_as(status)
+    }
+}
+
+/// membarrier(2): every thread of the machine passes a barrier.
+fn barrier() -> Outcome {
+    /// linux/membarrier.h.
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes numbers.
+    match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
+        0 => Ok(0),
+        _ => Err(last_errno()),
     }
 }
 

@@ -9,6 +9,7 @@ use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLO
 use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
+use super::awaited::{self, Awaited};
 use super::helper::Crowded;
 use super::memory::Memory;
 use super::posted::Posted;
@@ -34,6 +35,7 @@ pub struct Server {
     pub(super) vcpus: Vcpus,
     pub(super) ticker: Ticker,
     pub(super) workers: Workers,
+    pub(super) awaited: Awaited,
     pub(super) posted: Posted,
     pub(super) crowded: Crowded,
     pub(super) profile: Profile,
@@ -93,6 +95,7 @@ impl Server {
             vcpus,
             ticker: Ticker::default(),
             workers: Workers::default(),
+            awaited: Awaited::default(),
             posted: Posted::default(),
             crowded: Crowded::default(),
             profile,
@@ -248,13 +251,15 @@ impl Server {
 
     /// fork(2), with no lock held by another thread. In the child this is the only thread, and
     /// nothing is under way.
-    pub(super) fn fork(&self) -> Result<libc::pid_t, Errno> {
+    pub(super) fn fork(&self, awaited: bool) -> Result<libc::pid_t, Errno> {
         self.service().prepare_fork()?;
         self.reserve()?;
         let posted = self.posted.hold();
         let mut workers = self.workers.hold();
         let vm = self.machinery.vm();
         let service = self.service.hold();
+        let mut children = self.awaited.hold();
+        let word = awaited.then(awaited::Word::new).transpose()?;
         // What is sent to the child meanwhile waits until it has forgotten its parent's signals.
         let blocked = signals::block_all();
         // SAFETY: the C library keeps its own locks over fork(2), and all of this process that other
@@ -276,6 +281,11 @@ impl Server {
             pid as u32
         }));
         if pid == 0 {
+            children.clear();
+            awaited::forget();
+            if let Some(word) = word {
+                word.keep();
+            }
             workers.reset();
             service.reset();
             self.ticker.reset();
@@ -287,6 +297,8 @@ impl Server {
             for vcpu in &header.vcpus {
                 vcpu.preempt.store(0, Ordering::Relaxed);
             }
+        } else if let Some(word) = word {
+            children.push((pid, word));
         }
         drop((vm, posted));
         Ok(pid)

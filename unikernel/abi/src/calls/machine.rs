@@ -79,7 +79,8 @@ requests! {
     /// The call that a worker makes for this slot shall end with EINTR.
     1044 CANCEL (slot)
     /// fork(2): 0 in the child, whose boot information has its pid; made by the vCPU's own thread only.
-    1045 FORK ()
+    /// `awaited`: [`AWAIT`] follows.
+    1045 FORK (awaited)
     /// A timer (timer_create(2)) of this clock that tells of its expiry by a note. Returns its id.
     1046 TIMER_CREATE (clock)
     /// timer_delete(2).
@@ -116,6 +117,13 @@ requests! {
     /// The process may have that many threads from now on, of which the container's limit and that of
     /// its user have room for the new ones; EAGAIN.
     1058 TASKS (threads)
+    /// futex_waitv(2) of words that other processes share: `count` pairs of an address and a value stand in
+    /// the slot at `offset`. The deadline as of `FUTEX_WAIT`. Returns which was woken.
+    1059 FUTEX_WAITV (offset, count, deadline)
+    /// Waits until a child has executed a program or ended (clone(2), CLONE_VFORK).
+    1060 AWAIT (pid)
+    /// membarrier(2), MEMBARRIER_CMD_GLOBAL.
+    1061 BARRIER ()
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

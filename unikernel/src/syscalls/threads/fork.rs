@@ -6,6 +6,7 @@
 
 use core::sync::atomic::Ordering;
 
+use pinion_abi::calls::{machine, Wait};
 use pinion_abi::layout::USER_END;
 use pinion_abi::Errno;
 
@@ -16,7 +17,7 @@ use super::{
 use crate::arch::switch::Extended;
 use crate::arch::{self, Frame};
 use crate::boot;
-use crate::channel;
+use crate::channel::{self, Owned};
 use crate::mm::user;
 use crate::signals;
 use crate::syscalls::host;
@@ -74,8 +75,12 @@ pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     // The child's vCPU is a new one.
     let extended = Extended::current();
     let bases = (arch::fs_base(), arch::gs_base());
-    let child = channel::fork()?;
+    let awaited = clone.flags & CLONE_VFORK != 0;
+    let child = channel::fork(awaited)?;
     if child != 0 {
+        if awaited {
+            await_program(child);
+        }
         if clone.flags & CLONE_PARENT_SETTID != 0 {
             // Linux does not say if it could not.
             let _ = user::write(clone.parent_tid, &(child as u32));
@@ -88,6 +93,15 @@ pub(super) fn process(frame: &mut Frame, clone: &Clone) -> Result<u64, Errno> {
     arch::set_gs_base(bases.1);
     become_child(frame, clone);
     Ok(0)
+}
+
+/// The thread waits until its child has executed a program or ended, whatever signals come for it.
+fn await_program(child: u64) {
+    let blocked = &current().blocked_signals;
+    let before = blocked.swap(!signals::UNBLOCKABLE, Ordering::Relaxed);
+    let args = [child, 0, 0, 0, 0, 0];
+    Owned::take_for_call().call_unlocked(machine::AWAIT, &args, Wait::Always);
+    blocked.store(before, Ordering::Relaxed);
 }
 
 /// CLONE_PIDFD: a descriptor of the child, which nobody has waited for yet. There is no child to undo where

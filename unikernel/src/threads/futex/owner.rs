@@ -52,6 +52,16 @@ pub fn release_all() {
     }
 }
 
+/// Whether a list of the process's threads names a lock.
+pub fn holds_any() -> bool {
+    scheduler::fold(false, |any, thread| {
+        let head = thread.robust_list.load(Ordering::Relaxed);
+        let list = || user::read::<[u64; 3]>(head).ok();
+        let named = |[first, _, pending]: [u64; 3]| first & !1 != head || pending != 0;
+        any || head != 0 && list().is_some_and(named)
+    })
+}
+
 fn release_list(head: u64, id: u32) {
     if head != 0 {
         // A list that cannot be read ends there, as in Linux.

@@ -97,8 +97,14 @@ pub fn wait_requeue(
     deadline: Option<u64>,
     target: Word,
 ) -> Result<u64, Errno> {
-    private(word, target)?;
     let waited = word.wait(value, ANY, deadline);
+    if word.shared.is_some() || target.shared.is_some() {
+        return match waited {
+            Ok(_) => lock(target, deadline),
+            Err(Errno::EINTR) => Err(Errno::ERESTARTNOINTR),
+            error => error,
+        };
+    }
     if user::read::<u32>(target.address)? & ID == current().id() {
         return Ok(0);
     }
@@ -112,9 +118,12 @@ pub fn wait_requeue(
 /// FUTEX_CMP_REQUEUE_PI: gives the lock `target` to the first waiter, if it is free, and has up to
 /// `count` others wait for it. Returns how many.
 pub fn requeue(word: Word, target: Word, count: u32, expected: u32) -> Result<u64, Errno> {
-    private(word, target)?;
     if user::read::<u32>(word.address)? != expected {
         return Err(Errno::EAGAIN);
+    }
+    if word.shared.is_some() || target.shared.is_some() {
+        // Nobody here can move them: they are woken, and each asks for the lock.
+        return word.wake(count.saturating_add(1), ANY);
     }
     let mut given = 0;
     if user::read::<u32>(target.address)? & ID == 0 {
@@ -144,12 +153,4 @@ pub fn requeue(word: Word, target: Word, count: u32, expected: u32) -> Result<u6
 /// The first that waits at a private word.
 fn take(queues: &Queues, word: Word) -> Option<Arc<Thread>> {
     queues.lock().take(word.address, ANY)
-}
-
-/// Waiters of shared words cannot be moved; the C library moves none to such locks.
-fn private(word: Word, target: Word) -> Result<(), Errno> {
-    match (word.shared, target.shared) {
-        (None, None) => Ok(()),
-        _ => Err(Errno::ENOSYS),
-    }
 }

@@ -60,6 +60,29 @@ pub fn wait(
     }
 }
 
+/// futex_waitv(2) of words at these physical addresses, each while it is its value.
+pub fn wait_for_one(words: &[[u64; 2]], deadline: Option<u64>) -> Result<u64, Errno> {
+    let slot = Owned::take_for_call();
+    let offset = pinion_abi::channel::DATA as u64;
+    for (index, word) in words.iter().enumerate() {
+        // SAFETY: the slot is ours, and its data have room for 128 of them.
+        unsafe {
+            ((slot.address() + offset) as *mut [u64; 2])
+                .add(index)
+                .write(*word)
+        };
+    }
+    let deadline = deadline.map_or(0, |deadline| deadline.max(1));
+    let args = [offset, words.len() as u64, deadline, 0, 0, 0];
+    loop {
+        match channel::result(slot.call_unlocked(machine::FUTEX_WAITV, &args, Wait::Always)) {
+            // As in `wait`.
+            Err(Errno::EINTR) if !signals::interrupts(current()) => {}
+            result => return result,
+        }
+    }
+}
+
 /// FUTEX_WAKE_BITSET.
 pub fn wake(physical: u64, count: u32, bits: u32) -> Result<u64, Errno> {
     let args = [physical, count.into(), bits.into(), 0, 0];

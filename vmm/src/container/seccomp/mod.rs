@@ -60,6 +60,7 @@ const OWN: &[(c_long, &str)] = &[
         libc::SYS_madvise,
         "populating and giving back the guest's memory",
     ),
+    (libc::SYS_mincore, "resident memory of the guest, for /proc"),
     (libc::SYS_msync, "shared file mappings of the guest"),
     (libc::SYS_brk, "the heap"),
     (libc::SYS_close, "descriptors"),
@@ -109,7 +110,6 @@ const OWN: &[(c_long, &str)] = &[
     (libc::SYS_rseq, "start of a thread"),
     (libc::SYS_sched_yield, "spinning politely"),
     (libc::SYS_sched_getaffinity, "how many CPUs there are"),
-    (libc::SYS_mincore, "what of the guest is in memory"),
     (libc::SYS_pause, "waiting for a signal"),
     (libc::SYS_pipe2, "standard streams of a hook"),
     (libc::SYS_pidfd_open, "the end of a hook, with a time limit"),
@@ -120,6 +120,11 @@ const OWN: &[(c_long, &str)] = &[
     (
         libc::SYS_restart_syscall,
         "a wait that a stop has interrupted",
+    ),
+    (libc::SYS_membarrier, "a barrier in all processes"),
+    (
+        crate::machine::SYS_FUTEX_WAITV,
+        "waiting for several words that processes share",
     ),
     (
         libc::SYS_clock_gettime,
