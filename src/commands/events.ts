@@ -36,6 +36,24 @@ export default class Events extends EngineCommand<'events'> {
   }
 
   #tell(event: object): void {
-    write(this.context.stdio.stdout, `${JSON.stringify(event)}\n`);
+    write(this.context.stdio.stdout, `${JSON.stringify(event, exact)}\n`);
   }
+}
+
+declare global {
+  interface JSON {
+    /** In Node, but not in TypeScript's library yet. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+const LARGEST = 2n ** 64n - 1n;
+
+/** Whole numbers to the last digit, and as large as readers in Go take them: no limit is 2 ** 64. */
+function exact(_name: string, value: unknown): unknown {
+  if (typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)) {
+    return value;
+  }
+  const whole = BigInt(value);
+  return JSON.rawJSON(String(whole < LARGEST ? whole : LARGEST));
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { build, expectSame } from './programs.ts';
 
-test.each(['maps', 'stack', 'auxv', 'status', 'tasks', 'limits', 'nproc'])(
+test.each(['maps', 'stack', 'auxv', 'status', 'tasks', 'limits', 'nproc', 'others'])(
   '%s',
   async (part) => {
     const program = await build('proc', '-pthread');

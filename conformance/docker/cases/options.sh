@@ -25,6 +25,7 @@ run --privileged busybox echo privileged
 run --cap-add ALL busybox echo all
 run --cap-add SYS_ADMIN busybox grep CapEff /proc/self/status
 run --cap-add NET_ADMIN busybox sh -c 'ip link set lo down && ip link show lo | grep -c UP'
+run --cap-add NET_ADMIN busybox sh -c 'brctl addbr between && ip link add one type dummy && brctl addif between one && ls /sys/class/net/between/brif && brctl delif between one && brctl delbr between && ip -o link | grep -c between'
 run --cap-drop ALL busybox sh -c 'exec 2>&1; mkdir /x; chown 1 /x; ping -c 1 127.0.0.1; mknod /dev/n c 1 3; hostname x'
 run busybox sh -c 'exec 2>&1; mknod /dev/n c 1 3 && echo made; mount -t tmpfs x /tmp; hostname x; date -s 2020-01-01 >/dev/null; echo 1 >/proc/sys/vm/swappiness'
 run --security-opt systempaths=unconfined busybox sh -c 'test -w /proc/sys/vm/swappiness && echo open'

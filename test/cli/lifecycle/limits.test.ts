@@ -100,6 +100,14 @@ describe('update', () => {
 });
 
 describe('events', () => {
+  test('--stats has numbers that fit into 64 bits, to the last digit', async () => {
+    const container = await running();
+    const { stdout } = await container.pinion('events', '--stats', container.id);
+    const [, limit] = /"memory":\{.*?"usage":\{"limit":(\d+)/.exec(stdout) ?? [];
+    // No limit: the largest number of pages, or of bytes.
+    expect(limit).toBe(isUnified ? '18446744073709551615' : '9223372036854771712');
+  });
+
   test('--stats tells once what is used, and the limits', async () => {
     const container = await running({
       edit: ({ linux }) => {

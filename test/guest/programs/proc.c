@@ -247,5 +247,15 @@ static void nproc(void) {
   SHOW(fork());
 }
 
+/* Whoever the user is. */
+static void others(void) {
+  SHOW(setgid(54321));
+  SHOW(setuid(54321));
+  maps();
+  status();
+  limits();
+}
+
 TESTS({"maps", maps}, {"stack", stack}, {"auxv", auxv}, {"status", status}, {"tasks", tasks},
-      {"limits", limits}, {"nproc", nproc})
+      {"limits", limits}, {"nproc", nproc},
+      {"others", others})

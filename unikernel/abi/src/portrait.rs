@@ -52,6 +52,9 @@ pub struct Page<E, const N: usize> {
 /// The bit of a page table's entry that is not present but has its page: its protection is PROT_NONE.
 pub const KEPT: u64 = 1 << 9;
 
+/// The bit of an entry over whose page the host maps a file.
+pub const FILE: u64 = 1 << 11;
+
 /// A mapping.
 #[repr(C)]
 #[derive(Default)]

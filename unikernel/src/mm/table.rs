@@ -14,7 +14,7 @@ pub const KEPT: u64 = pinion_abi::portrait::KEPT;
 /// Ours: the page is not the allocator's (the vDSO's).
 pub const FOREIGN: u64 = 1 << 10;
 /// Ours: the host maps a file over the page's memory.
-pub const FILE: u64 = 1 << 11;
+pub const FILE: u64 = pinion_abi::portrait::FILE;
 pub const NO_EXECUTE: u64 = 1 << 63;
 
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;

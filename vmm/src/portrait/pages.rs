@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use pinion_abi::layout::{physical, GRANULE, PAGE};
-use pinion_abi::portrait::KEPT;
+use pinion_abi::portrait::{FILE, KEPT};
 
 use super::View;
 
@@ -23,6 +23,8 @@ pub struct Run {
     pub start: u64,
     pub physical: u64,
     pub bytes: u64,
+    /// Whether the host maps a file there.
+    pub is_file: bool,
 }
 
 /// Resident bytes of a mapping, by what smaps tells.
@@ -65,6 +67,7 @@ impl View {
                     start: at,
                     physical: (entry & ADDRESS & !(bytes - 1)) + at % bytes,
                     bytes: next.min(end) - at,
+                    is_file: entry & FILE != 0,
                 };
                 if !each(run) {
                     return;
@@ -102,10 +105,10 @@ impl View {
         first
     }
 
-    /// What of `start..end` is resident, by the host's own /proc/self/pagemap (Linux's
-    /// Documentation/admin-guide/mm/pagemap.rst), or, without it, by mincore(2).
+    /// What of `start..end` is resident, by the monitor's own /proc/self/pagemap (Linux's
+    /// Documentation/admin-guide/mm/pagemap.rst). Who may not open that asks mincore(2), which does not tell
+    /// what others map too: all of a file's counts as such.
     pub(super) fn resident(&self, pagemap: Option<&File>, start: u64, end: u64) -> Resident {
-        const PIECE: u64 = 8192;
         let mut resident = Resident::default();
         let mut words = Vec::new();
         let mut pending: Option<Run> = None;
@@ -113,19 +116,10 @@ impl View {
             let mut at = 0;
             while at < run.bytes {
                 let pages = ((run.bytes - at) / PAGE).clamp(1, PIECE);
-                let address = self.host(run.physical) + at;
-                let Some(pagemap) = pagemap else {
-                    let present = present(address, pages);
-                    resident.private_dirty += present * PAGE;
-                    at += pages * PAGE;
-                    continue;
-                };
-                words.resize(pages as usize * 8, 0);
-                let offset = address / PAGE * 8;
-                let read = pagemap.read_at(&mut words, offset).unwrap_or(0);
-                for word in words[..read].chunks_exact(8) {
-                    let word = word.iter().rev();
-                    resident.add(word.fold(0, |word, byte| word << 8 | u64::from(*byte)));
+                let host = self.host(run.physical) + at;
+                match pagemap {
+                    Some(pagemap) => read_pagemap(pagemap, host, pages, &mut words, &mut resident),
+                    None => ask_for_pages(host, pages, run.is_file, &mut words, &mut resident),
                 }
                 at += pages * PAGE;
             }
@@ -136,7 +130,10 @@ impl View {
                 return true;
             }
             match &mut pending {
-                Some(before) if before.physical + before.bytes == run.physical => {
+                Some(before)
+                    if before.physical + before.bytes == run.physical
+                        && before.is_file == run.is_file =>
+                {
                     before.bytes += run.bytes;
                 }
                 before => {
@@ -154,20 +151,41 @@ impl View {
     }
 }
 
-/// How many pages from a page's address on are in memory, mincore(2).
-fn present(address: u64, pages: u64) -> u64 {
-    let mut found = vec![0_u8; pages as usize];
-    // SAFETY: the call writes a byte for each page; the addresses are only looked at.
-    let result = unsafe {
-        libc::mincore(
-            address as *mut libc::c_void,
-            (pages * PAGE) as usize,
-            found.as_mut_ptr(),
-        )
-    };
-    match result {
-        0 => found.iter().filter(|byte| **byte & 1 != 0).count() as u64,
-        _ => 0,
+/// How many pages are looked at in one go.
+const PIECE: u64 = 8192;
+
+fn read_pagemap(
+    pagemap: &File,
+    host: u64,
+    pages: u64,
+    words: &mut Vec<u8>,
+    resident: &mut Resident,
+) {
+    words.resize(pages as usize * 8, 0);
+    let read = pagemap.read_at(words, host / PAGE * 8).unwrap_or(0);
+    for word in words[..read].chunks_exact(8) {
+        let word = word.iter().rev();
+        resident.add(word.fold(0, |word, byte| word << 8 | u64::from(*byte)));
+    }
+}
+
+fn ask_for_pages(
+    host: u64,
+    pages: u64,
+    is_file: bool,
+    states: &mut Vec<u8>,
+    resident: &mut Resident,
+) {
+    states.resize(pages as usize, 0);
+    let bytes = (pages * PAGE) as usize;
+    // SAFETY: mincore(2) writes a byte for each page, and touches no page itself.
+    let told = unsafe { libc::mincore(host as *mut _, bytes, states.as_mut_ptr()) } == 0;
+    let there = states.iter().filter(|state| told && **state & 1 != 0);
+    let bytes = there.count() as u64 * PAGE;
+    if is_file {
+        resident.shared_clean += bytes;
+    } else {
+        resident.private_dirty += bytes;
     }
 }
 

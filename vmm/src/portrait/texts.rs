@@ -13,7 +13,7 @@ use super::{host, Map, View};
 /// What a text is made of.
 pub struct Process<'a> {
     pub view: View,
-    /// The monitor's own /proc/self/maps and /proc/self/pagemap.
+    /// The monitor's own /proc/self/maps, and its /proc/self/pagemap where the guest's user may open it.
     pub mapped: Vec<u8>,
     pub pagemap: Option<&'a File>,
     /// How many filters the guest has (seccomp(2)).

@@ -44,6 +44,8 @@ pub fn ioctl(command: u32) -> Option<Arg> {
         0x8910 | 0x8913..=0x891e | 0x8921..=0x8924 => Arg::InOut(40),
         0x8927 | 0x8931..=0x8935 | 0x8942 | 0x8943 | 0x8970 => Arg::InOut(40),
         0x8953..=0x8955 => Arg::InOut(68), // SIOCDARP, SIOCGARP, SIOCSARP
+        0x89a0 | 0x89a1 => Arg::In(16),    // SIOCBRADDBR, SIOCBRDELBR: a name
+        0x89a2 | 0x89a3 => Arg::InOut(40), // SIOCBRADDIF, SIOCBRDELIF: struct ifreq
         _ => return None,
     })
 }
