@@ -38,6 +38,7 @@ test.each([
   ['streams', 'ending'],
   ['streams', 'soon'],
   ['streams', 'reset'],
+  ['streams', 'refused'],
   ['streams', 'sending'],
   ['streams', 'files'],
   ['streams', 'one'],

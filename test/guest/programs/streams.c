@@ -271,6 +271,26 @@ static void reset(void) {
 }
 
 /* A file that is sent in a round, and one that changes meanwhile. */
+/* A connection that nobody takes: what epoll(7) says of it leaves its error to the program. */
+static void refused(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address, bytes = sizeof(int);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+  int error = 0, listener = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&address, sizeof address);
+  getsockname(listener, (struct sockaddr *)&address, &length);
+  close(listener);
+  epoll = epoll_create1(0);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  SHOW(connect(fd, (struct sockaddr *)&address, sizeof address));
+  SHOW(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+  SHOW(epoll_wait(epoll, &event, 1, 1000));
+  printf("%x\n", event.events);
+  SHOW(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes));
+  SHOW(error);
+  SHOW(error);
+}
+
 static void sending(void) {
   int ends[2], copy[2];
   char name[] = "/tmp/streams.XXXXXX", text[700], got[1400];
@@ -501,7 +521,8 @@ static void several(void) { echo(4); }
 int main(int argc, char **argv) {
   static const struct test tests[] = {
       {"reading", reading}, {"shared", shared}, {"writing", writing}, {"ending", ending},
-      {"files", files},     {"soon", soon},       {"reset", reset},   {"sending", sending},   {"one", one},         {"several", several},
+      {"files", files},     {"soon", soon},       {"reset", reset},   {"refused", refused},
+      {"sending", sending}, {"one", one},         {"several", several},
   };
   setvbuf(stdout, 0, _IOLBF, 0);
   if (argc == 3) {

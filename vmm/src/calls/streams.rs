@@ -160,6 +160,14 @@ fn look_at(fd: RawFd, to: &mut [u8]) -> Option<Ahead> {
     if !is(fd, libc::SO_TYPE, &[libc::SOCK_STREAM]) {
         return None;
     }
+    // To read where no bytes stand would take the socket's error away from the program.
+    let mut standing = 0;
+    let args = [word(fd), libc::FIONREAD, &raw mut standing as u64, 0, 0, 0];
+    // SAFETY: FIONREAD writes an int.
+    unsafe { sys::call(libc::SYS_ioctl, args) }.ok()?;
+    if standing <= 0i32 {
+        return None;
+    }
     let flags = (libc::MSG_PEEK | libc::MSG_DONTWAIT) as u64;
     let args = [
         word(fd),
