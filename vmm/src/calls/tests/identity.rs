@@ -40,6 +40,7 @@ fn state(guest: &Guest) -> Vec<Vec<u8>> {
 contained! {
     fn threads_share_what_one_changes() {
         let guest = Guest::new();
+        let priority = guest.call(libc::SYS_getpriority, &[int(0), int(0)]).ok();
         struct Shared<'a>(&'a Guest);
         // SAFETY: one thread at a time uses the guest here.
         unsafe impl Send for Shared<'_> {}
@@ -73,7 +74,7 @@ contained! {
         });
         assert_eq!(guest.call(libc::SYS_setuid, &[int(0)]).result(), -1);
         assert!(guest.open("/a/x", libc::O_CREAT | libc::O_WRONLY) == -13);
-        assert_eq!(guest.call(libc::SYS_getpriority, &[int(0), int(0)]).ok(), 20);
+        assert_eq!(guest.call(libc::SYS_getpriority, &[int(0), int(0)]).ok(), priority);
         // Nothing of the monitor's own needs became impossible.
         assert!(guest.open("/proc/self/status", libc::O_RDONLY) > 0);
         let reply = guest.call(libc::SYS_readlink, &[path("/proc/self/exe"), Arg::Out(32), int(32)]);
