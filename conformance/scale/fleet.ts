@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { pss, withDescendants } from '../../bench/idle.ts';
 
 interface Result {
+  /** Null if a signal ended it. */
   status: number | null;
+  signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
 }
@@ -50,9 +52,9 @@ export class Fleet {
     await this.#all(async (id) => {
       const state = await this.call('state', id);
       if (!state.stdout.includes('"status": "running"')) throw new Error(`${id} does not run`);
-      const { status, stdout, stderr } = await this.call('exec', id, ...command);
-      if (status !== 0 || stdout !== expected)
-        throw new Error(`${id}: ${status} ${stdout}${stderr}`);
+      const result = await this.call('exec', id, ...command);
+      expectSuccess(result, id);
+      if (result.stdout !== expected) throw new Error(`${id} answered ${result.stdout}`);
     });
   }
 
@@ -98,8 +100,8 @@ export class Fleet {
   }
 }
 
-function expectSuccess({ status, stdout, stderr }: Result, id: string): void {
-  if (status !== 0) throw new Error(`${id}: ${status} ${stdout}${stderr}`);
+function expectSuccess({ status, signal, stdout, stderr }: Result, id: string): void {
+  if (status !== 0) throw new Error(`${id}: ${status ?? signal} ${stdout}${stderr}`);
 }
 
 function ended(child: ChildProcess): Promise<Result> {
@@ -111,6 +113,6 @@ function ended(child: ChildProcess): Promise<Result> {
   }
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (status) => resolve({ status, ...output }));
+    child.on('close', (status, signal) => resolve({ status, signal, ...output }));
   });
 }

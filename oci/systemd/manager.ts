@@ -13,6 +13,8 @@ const TIMEOUT = 30_000;
 
 const NAME = 'org.freedesktop.systemd1';
 const PATH = '/org/freedesktop/systemd1';
+/** What runc says before. */
+const APPLYING = 'unable to start container process: unable to apply cgroup configuration: ';
 const EXISTS = /already exists|already loaded/;
 
 /** What a service manager says no with, in its own words. */
@@ -44,7 +46,10 @@ export class Manager {
   async start(unit: string, properties: readonly Property[]): Promise<void> {
     const words = ['ssa(sv)a(sa(sv))', unit, 'replace', ...(await this.#words(properties)), '0'];
     const failed = (why: string) =>
-      new OciError('ERR_PINION_SYSTEMD', `unable to start unit ${JSON.stringify(unit)}: ${why}`);
+      new OciError(
+        'ERR_PINION_SYSTEMD',
+        `${APPLYING}unable to start unit ${JSON.stringify(unit)}: ${why}`,
+      );
     try {
       await this.#startAnew(unit, words);
     } catch (error) {

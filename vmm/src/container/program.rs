@@ -101,9 +101,13 @@ pub fn find(process: &Process, procfs: &Procfs) -> Result<(CString, Executable),
     };
     let path = c_path(&path).map_err(refused)?;
     let file = executable::open(&file, procfs).map_err(refused)?;
-    let arguments = c_strings(&process.args, "argument")?;
-    let executable = Executable::new(&path, file, arguments, procfs)?;
+    let executable = Executable::new(&path, file, arguments(process)?, procfs)?;
     Ok((path, executable))
+}
+
+/// As the plan has them, whatever a script makes of them.
+pub fn arguments(process: &Process) -> Result<Vec<CString>, ProgramError> {
+    c_strings(&process.args, "argument")
 }
 
 fn search(process: &Process, name: &str) -> Result<(PathBuf, OwnedFd), ProgramError> {

@@ -166,7 +166,7 @@ fn unread(file: OwnedFd, arguments: Vec<CString>) -> Executable {
 }
 
 /// Whether the program's file makes another of the process than it is.
-fn gains(executable: &Executable) -> Result<bool, Errno> {
+pub fn gains(executable: &Executable) -> Result<bool, Errno> {
     let rights = Rights::of(&executable.file)?;
     if rights == Rights::default() {
         return Ok(false);

@@ -47,6 +47,7 @@ use pinion_abi::{ports, Errno};
 
 use crate::calls::Service;
 use crate::census::{self, Census};
+use crate::exec::{execute as exec_program, Request};
 use crate::exit::ExitStatus;
 use crate::kvm::abi::kvm_regs;
 use crate::kvm::{Exit, Keep, Kvm, KvmError, Vcpu, Vm};
@@ -81,6 +82,8 @@ pub enum MachineError {
     Pids,
     #[error("handle the monitor's own signal: {0}")]
     Kick(io::Error),
+    #[error("execute the program: {0}")]
+    Exec(crate::errno::Errno),
     #[error("take the program's title: {0}")]
     Title(crate::errno::Errno),
 }
@@ -284,6 +287,11 @@ impl Machine {
         self.timeline.executed_at(ticks);
     }
 
+    /// Whether programs may gain rights.
+    pub fn may_gain(&self) -> bool {
+        self.factory.key().is_some()
+    }
+
     /// Puts into the machine all that the kernel is told of its program.
     pub fn load(mut self, guest: Guest, service: Service) -> Result<Loaded, MachineError> {
         self.timeline.mark("service");
@@ -325,6 +333,7 @@ impl Machine {
             server: Server::new(self.memory, service, machinery),
             image: self.image,
             vdso: self.vdso,
+            request: None,
         })
     }
 
@@ -444,12 +453,29 @@ pub struct Loaded {
     server: Server,
     image: Image,
     vdso: Option<vdso::Pages>,
+    request: Option<Request>,
 }
 
 impl Loaded {
+    /// Executes that in the program's place, if it is any.
+    pub fn executing(self, request: Option<Request>) -> Loaded {
+        Loaded { request, ..self }
+    }
+
     /// Runs the guest to its end. Returns only if it could not be run.
     pub fn run(mut self) -> Result<ExitStatus, MachineError> {
         self.server.machinery.timeline.mark("start");
+        if let Some(request) = self.request {
+            let (service, verbose) = (self.server.service(), self.server.machinery.verbose);
+            exec_program(
+                request,
+                service,
+                &self.factory,
+                |_| Known::default(),
+                verbose,
+            )
+            .map_err(|errno| MachineError::Exec(crate::errno::Errno(errno.0)))?;
+        }
         let server = Arc::new(self.server);
         report::end_on_panic();
         // SAFETY: the server is never dropped: threads without end hold it.
