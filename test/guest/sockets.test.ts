@@ -41,6 +41,7 @@ test.each([
   ['streams', 'refused'],
   ['streams', 'sending'],
   ['streams', 'files'],
+  ['streams', 'racing'],
   ['streams', 'one'],
   ['streams', 'several'],
 ] as const)('%s: %s', async (program, name) => {

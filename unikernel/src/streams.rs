@@ -93,6 +93,9 @@ struct Stream {
     room: u32,
     /// With what a call behind the program failed: the next call's answer.
     error: Option<Errno>,
+    /// Calls about it that are under way, and when the last one began, ended or was answered ([`Streams::time`]).
+    under_way: u32,
+    touched: u64,
 }
 
 struct Streams {
@@ -103,6 +106,8 @@ struct Streams {
     opening: Opening,
     /// When the monitor last told what stands in sockets.
     looked: u64,
+    /// Counts what happens to sockets: what a thread asked before another one's call about a socket does not hold for it.
+    time: u64,
 }
 
 static STREAMS: Mutex<Streams> = Mutex::new(Streams {
@@ -112,6 +117,7 @@ static STREAMS: Mutex<Streams> = Mutex::new(Streams {
     file: File::none(),
     opening: Opening::none(),
     looked: 0,
+    time: 0,
 });
 
 /// Whether to have it told what stands in sockets.
@@ -219,11 +225,58 @@ pub fn made(number: u32, args: &[u64; 6], fd: u64) {
         _ => false,
     };
     if is_own {
-        let own = &mut STREAMS.lock().own;
-        if own.len() < MOST {
-            own.insert(fd as i32, Stream::default());
+        let mut streams = STREAMS.lock();
+        let touched = streams.tick();
+        if streams.own.len() < MOST {
+            let stream = Stream {
+                touched,
+                ..Stream::default()
+            };
+            streams.own.insert(fd as i32, stream);
         }
     }
+}
+
+/// A call about sockets that is being made. What another thread is told of them meanwhile may be true no more.
+pub struct UnderWay([i32; 6]);
+
+impl UnderWay {
+    pub fn begin(kinds: &[Arg], args: &[u64; 6]) -> UnderWay {
+        let mut fds = [-1; 6];
+        let mut streams = STREAMS.lock();
+        if !streams.own.is_empty() {
+            let time = streams.tick();
+            for (at, kind) in kinds.iter().enumerate() {
+                let fd = args[at] as i32;
+                if let (Arg::Fd, Some(stream)) = (kind, streams.own.get_mut(&fd)) {
+                    fds[at] = fd;
+                    (stream.under_way, stream.touched) = (stream.under_way + 1, time);
+                }
+            }
+        }
+        UnderWay(fds)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0 == [-1; 6] {
+            return;
+        }
+        let mut streams = STREAMS.lock();
+        let time = streams.tick();
+        for fd in self.0 {
+            if let Some(stream) = streams.own.get_mut(&fd) {
+                stream.under_way = stream.under_way.saturating_sub(1);
+                stream.touched = time;
+            }
+        }
+    }
+}
+
+/// The time, for what is asked now.
+pub fn now() -> u64 {
+    STREAMS.lock().time
 }
 
 /// With what a call of before failed, if this one, which has just been made, failed by it.
@@ -267,11 +320,11 @@ pub fn start_anew() {
     STREAMS.lock().batch.forget();
 }
 
-/// Takes what the monitor told, from `offset` of a slot's bytes on.
+/// Takes what the monitor told, from `offset` of a slot's bytes on, when it was asked at that time.
 ///
 /// # Safety
 /// The slot at that address is the caller's.
-pub unsafe fn look(slot: u64, offset: u64) {
+pub unsafe fn look(slot: u64, offset: u64, asked: u64) {
     let mut streams = STREAMS.lock();
     streams.looked = arch::ticks();
     let Streams { own, bytes, .. } = &mut *streams;
@@ -300,7 +353,8 @@ pub unsafe fn look(slot: u64, offset: u64) {
         if end > bytes.len() {
             return;
         }
-        if let Some(stream) = own.get_mut(&ahead.fd) {
+        let known = own.get_mut(&ahead.fd);
+        if let Some(stream) = known.filter(|stream| stream.holds_since(asked)) {
             (stream.from, stream.to, stream.room) = (at, end, ahead.room);
         }
         at = end.next_multiple_of(8);
@@ -324,7 +378,19 @@ fn message(args: &[u64; 6]) -> Option<Message> {
     })
 }
 
+impl Stream {
+    /// Whether no thread's call was about it since that time.
+    fn holds_since(&self, asked: u64) -> bool {
+        self.under_way == 0 && self.touched <= asked
+    }
+}
+
 impl Streams {
+    fn tick(&mut self) -> u64 {
+        self.time += 1;
+        self.time
+    }
+
     /// Posts a call, if the monitor looks after the batch.
     fn post(&mut self, number: u32, args: [u64; 6], bytes: u64, pieces: &[[u64; 2]]) -> bool {
         arch::ticks().wrapping_sub(self.looked) < WATCHED
@@ -369,7 +435,9 @@ impl Streams {
         if copied.is_err() || !self.post(number, args, taken, &[]) {
             return None;
         }
-        self.own.get_mut(&(fd as i32))?.from += taken as usize;
+        let touched = self.tick();
+        let stream = self.own.get_mut(&(fd as i32))?;
+        (stream.from, stream.touched) = (stream.from + taken as usize, touched);
         Some(taken)
     }
 
@@ -386,7 +454,9 @@ impl Streams {
         {
             return None;
         }
-        self.own.get_mut(&(to as i32))?.room -= bytes as u32;
+        let touched = self.tick();
+        let stream = self.own.get_mut(&(to as i32))?;
+        (stream.room, stream.touched) = (stream.room - bytes as u32, touched);
         // It could be written just before.
         let _ = user::write(place, &(offset + bytes));
         Some(bytes)
@@ -452,6 +522,8 @@ impl Streams {
             return None;
         }
         stream.room -= bytes as u32;
+        self.time += 1;
+        stream.touched = self.time;
         Some(bytes)
     }
 }

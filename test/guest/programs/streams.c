@@ -515,13 +515,67 @@ static void files(void) {
   unlink(path), unlink("page"), chdir(".."), rmdir("below"), chdir("/"), rmdir(folder);
 }
 
+enum { RACED = 300000, PRIME = 251 };
+static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
+static int raced, got, wrong, ended_race;
+
+/* Reads what is there, and looks whether it is what comes next. */
+static void take(void) {
+  unsigned char buffer[64];
+  pthread_mutex_lock(&taking);
+  ssize_t bytes = recv(raced, buffer, sizeof buffer, MSG_DONTWAIT);
+  for (ssize_t i = 0; i < bytes; i++) wrong += buffer[i] != (got + i) % PRIME;
+  if (bytes > 0) got += bytes;
+  if (bytes == 0) ended_race = 1;
+  pthread_mutex_unlock(&taking);
+}
+
+static void *takes(void *unused) {
+  for (; !ended_race; sched_yield()) take();
+  return unused;
+}
+
+/* One thread waits for a socket that two read, one at a time. */
+static void racing(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t room = sizeof address;
+  int server = socket(AF_INET, SOCK_STREAM, 0), status;
+  bind(server, (void *)&address, sizeof address);
+  getsockname(server, (void *)&address, &room);
+  listen(server, 1);
+  pid_t child = fork();
+  if (!child) {
+    static unsigned char sent[RACED];
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, (void *)&address, sizeof address)) _exit(1);
+    for (int i = 0; i < RACED; i++) sent[i] = i % PRIME;
+    for (int i = 0, bytes; i < RACED; i += bytes) {
+      bytes = 1 + i % 90 < RACED - i ? 1 + i % 90 : RACED - i;
+      if (write(client, sent + i, bytes) != bytes) _exit(2);
+    }
+    _exit(0);
+  }
+  struct epoll_event event = {.events = EPOLLIN};
+  raced = accept(server, 0, 0);
+  epoll = epoll_create1(0);
+  epoll_ctl(epoll, EPOLL_CTL_ADD, raced, &event);
+  pthread_t other;
+  pthread_create(&other, 0, takes, 0);
+  for (; !ended_race; take()) epoll_wait(epoll, &event, 1, 100);
+  pthread_join(other, 0);
+  waitpid(child, &status, 0);
+  SHOW(status);
+  SHOW(got);
+  SHOW(wrong);
+}
+
 static void one(void) { echo(1); }
 static void several(void) { echo(4); }
 
 int main(int argc, char **argv) {
   static const struct test tests[] = {
       {"reading", reading}, {"shared", shared}, {"writing", writing}, {"ending", ending},
-      {"files", files},     {"soon", soon},       {"reset", reset},   {"refused", refused},
+      {"files", files},     {"racing", racing},   {"soon", soon},       {"reset", reset},   {"refused", refused},
       {"sending", sending}, {"one", one},         {"several", several},
   };
   setvbuf(stdout, 0, _IOLBF, 0);

@@ -16,6 +16,7 @@ use crate::channel::{self, Owned};
 use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
 use crate::streams;
+use crate::threads::scheduler;
 
 const IOCTL: u32 = 16;
 const PIPE: u32 = 22;
@@ -246,7 +247,8 @@ impl Data {
                 Ok(offset)
             }
             Arg::Ahead => Ok(0),
-            Arg::Again if self.ahead.is_some() => {
+            // With other threads, one could take the descriptor's number before this one is told of it.
+            Arg::Again if self.ahead.is_some() && scheduler::count() == 1 => {
                 let offset = self.reserve(streams::AGAIN_BYTES)?;
                 // SAFETY: so many bytes of our slot were reserved there.
                 let asked = unsafe { streams::ask_again(self.slot.address(), offset) };
@@ -318,6 +320,8 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     if let Some(fd) = streams::forget(number, kinds, &args) {
         channel::close(fd);
     }
+    let _under_way = streams::UnderWay::begin(kinds, &args);
+    let asked = streams::now();
     let mut data = Data {
         slot: Owned::take_for_call(),
         used: DATA as u64,
@@ -399,7 +403,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
     }
     if let Some(offset) = data.ahead.filter(|_| value > 0) {
         // SAFETY: the slot is ours.
-        unsafe { streams::look(data.slot.address(), offset) };
+        unsafe { streams::look(data.slot.address(), offset, asked) };
         if let Some(offset) = data.again {
             // SAFETY: as above.
             unsafe { streams::answered_again(data.slot.address(), offset) };
