@@ -74,6 +74,9 @@ pub fn server(limit: u64) -> Arc<Server> {
     let vm = Kvm::new(kvm, keep).unwrap().create_vm().unwrap();
     let memory = Memory::reserve(limit).unwrap();
     memory.grow(&vm, FIRST, FIRST).unwrap();
+    // A guest before may have given its program to another user, whose files in a sticky directory
+    // nobody else may open for creation (sysctl fs.protected_regular).
+    let _ = std::fs::remove_file("/program");
     std::fs::write("/program", vec![0x0f; 3 << 20]).unwrap();
     let executable = || keep(File::open("/program").unwrap().into()).unwrap();
     let service = Service::new(ServiceConfig {
