@@ -7,7 +7,7 @@ use pinion_abi::Errno;
 use super::memory::range;
 use crate::arch::Frame;
 use crate::channel;
-use crate::mm::areas::{page_up, Backing, PROT_WRITE};
+use crate::mm::areas::{page_up, Backing};
 use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::user;
 use crate::text;
@@ -96,16 +96,17 @@ fn ask_of_each(space: &mut AddressSpace, request: u32, start: u64, end: u64) -> 
     Ok(())
 }
 
-/// madvise(2), MADV_REMOVE: for shared memory that may be written; the host says whether the file can.
+/// madvise(2), MADV_REMOVE: for shared memory that may be made writable; the host says whether the file can.
 fn remove(space: &mut AddressSpace, start: u64, end: u64) -> Result<(), Errno> {
     let mut at = start;
     while at < end {
         let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
         let stop = area.end.min(end);
         match area.backing {
-            Backing::File { shared: true, .. } if area.protection & PROT_WRITE != 0 => {
-                ask_of_each(space, machine::REMOVE, at, stop)?;
-            }
+            Backing::File {
+                shared: true,
+                writable: true,
+            } => ask_of_each(space, machine::REMOVE, at, stop)?,
             Backing::File { shared: true, .. } => return Err(Errno::EACCES),
             _ => return Err(Errno::EINVAL),
         }
