@@ -564,6 +564,10 @@ impl Runner {
     fn unserved(&mut self) {
         self.unserved += 1;
         if self.unserved > ATTEMPTS {
+            if self.server.machinery.verbose {
+                let rip = self.vcpu.regs().map_or(0, |regs| regs.rip);
+                report::line(format!("no memory for an access at {rip:#x}").as_bytes());
+            }
             self.server.end(ExitStatus::Signal(libc::SIGBUS));
         }
         std::thread::sleep(PAUSE);
