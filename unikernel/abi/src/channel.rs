@@ -63,6 +63,13 @@ pub struct Header {
     /// A bit for each signal that came when there was no room at all. The monitor sets bits, the guest
     /// takes them.
     pub overflow: AtomicU64,
+    /// What all threads block and no handler of the program takes: the host shall hold these back. Written by
+    /// the guest, before it looks at `holding` and `ticking`.
+    pub held: AtomicU64,
+    /// What the host does hold back. Written by the monitor, before it releases any and before it looks at
+    /// `held` again. While threads are preempted the two may differ by signals that are to be released, for one
+    /// tick at most.
+    pub holding: AtomicU64,
     /// The signals themselves, each at its count modulo [`NOTES`]. Written by the monitor.
     pub notes: [Note; NOTES],
     pub vcpus: [Vcpu; MAX_VCPUS],

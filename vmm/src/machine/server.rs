@@ -242,6 +242,45 @@ impl Server {
             .sleep(self.header(), index, seen as u32, deadline, &self.ticker);
     }
 
+    /// What the program before this one blocked is still held back.
+    pub(super) fn tell_held(&self) {
+        let (header, held) = (self.header(), &self.machinery.blocked);
+        let held = held.load(Ordering::Relaxed);
+        header.held.store(held, Ordering::Relaxed);
+        header.holding.store(held, Ordering::Relaxed);
+    }
+
+    /// Whether the host holds back just the signals that the guest wants it to.
+    pub(super) fn is_settled(&self) -> bool {
+        let header = self.header();
+        header.held.load(Ordering::Relaxed) == self.machinery.blocked.load(Ordering::Relaxed)
+    }
+
+    /// The host holds these back from now on. For the first vCPU's thread.
+    pub(super) fn hold_back(&self) -> Result<i64, Errno> {
+        let header = self.header();
+        let mut held = header.held.load(Ordering::SeqCst);
+        // An honest guest changes it but once meanwhile.
+        for _ in 0..SLOTS {
+            header.holding.store(held, Ordering::SeqCst);
+            let now = header.held.load(Ordering::SeqCst);
+            if now == held {
+                break;
+            }
+            held = now;
+        }
+        self.machinery.blocked.store(held, Ordering::Relaxed);
+        signals::block(held)
+    }
+
+    /// The same, if there is anything to change; while no signals are taken, the guest asks for it itself.
+    pub(super) fn settle(&self) {
+        if !self.is_settled() && self.header().closed.load(Ordering::Relaxed) == 0 {
+            // The sets are valid, and so is the request (sigprocmask(2)).
+            let _ = self.hold_back();
+        }
+    }
+
     /// Answers a slot.
     pub(super) fn answer(&self, index: usize, result: i64) {
         let slot = self.slot(index).0;
