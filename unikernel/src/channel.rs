@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::channel::{
-    self, state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
+    self, state, Header, Slot, APART, CAUSED, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS,
+    SLOT_BYTES,
 };
 use pinion_abi::layout::{physical, MAX_VCPUS, PHYSICAL};
 use pinion_abi::Errno;
@@ -90,7 +91,12 @@ impl Owned {
         signals::settle();
         loop {
             match Owned::try_take(SLOTS - RESERVED) {
-                Some(slot) => return slot,
+                Some(owned) => {
+                    let blocked = threads::current().blocked_signals.load(Ordering::Relaxed);
+                    let slot = owned.slot();
+                    slot.blocked.store(blocked & CAUSED, Ordering::Relaxed);
+                    return owned;
+                }
                 None => scheduler::wait_for_answer(),
             }
         }
@@ -108,6 +114,9 @@ impl Owned {
             return None;
         }
         *used |= 1 << index;
+        let slot = Owned::slot_at(index);
+        slot.blocked.store(0, Ordering::Relaxed);
+        slot.caused.store(0, Ordering::Relaxed);
         Some(Owned { index })
     }
 
@@ -202,6 +211,11 @@ impl Owned {
             to.store(*from, Ordering::Relaxed);
         }
         slot.state.store(state::SUBMITTED, Ordering::Release);
+    }
+
+    /// Which of [`CAUSED`] the call has caused.
+    pub fn caused(&self) -> u64 {
+        self.slot().caused.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> u32 {

@@ -473,6 +473,19 @@ fn post(info: Info, thread: Option<&Thread>) -> Result<(), Errno> {
     }
 }
 
+/// A call of the running thread has caused these, which it blocks.
+pub fn caused(set: u64) {
+    for signal in (1..=LAST)
+        .map(Signal)
+        .filter(|signal| set & signal.bit() != 0)
+    {
+        // One of a number always finds room.
+        let _ = current()
+            .pending_signals
+            .post(Info::own(signal, info::SI_USER));
+    }
+}
+
 /// Sends a signal of the process's own, to a thread or to all of them.
 pub fn send(info: Info, thread: Option<&Thread>) -> Result<u64, Errno> {
     let signal = info.signal();

@@ -180,11 +180,38 @@ static void send_to_group(int ready)
 	_exit(1);
 }
 
+/* What a write causes is its thread's: one that blocks SIGPIPE lives, whatever the others do. */
+static void break_pipe(int ready)
+{
+	int end[2], broken[2];
+	pthread_t thread;
+	if (pipe(end) || pipe(broken) || pthread_create(&thread, 0, wait_for_end, &end[0]))
+		abort();
+	close(broken[0]);
+	write(ready, "", 1);
+	sigset_t set, pending;
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, 0);
+	int failed = 0;
+	for (int i = 0; i < 500; i++)
+		failed += write(broken[1], "", 1) == -1 && errno == EPIPE;
+	sigpending(&pending);
+	int waits = sigismember(&pending, SIGPIPE);
+	int taken = sigtimedwait(&set, 0, &(struct timespec){0}) == SIGPIPE;
+	write(broken[1], "", 1);
+	if (failed != 500 || !waits || !taken)
+		_exit(2);
+	pthread_sigmask(SIG_UNBLOCK, &set, 0);
+	_exit(1);
+}
+
 int main(void)
 {
 	deaths();
 	queue();
 	SHOW(end_of(hold, 0, 0) == SIGTERM);
 	SHOW(end_of(send_to_group, 0, 0) == SIGUSR2);
+	SHOW(end_of(break_pipe, 0, 0) == SIGPIPE);
 	return 0;
 }

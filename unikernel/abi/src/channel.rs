@@ -118,7 +118,14 @@ pub struct Slot {
     pub args: [AtomicU64; 6],
     /// The call's result: 0 or more, or a negative error number.
     pub result: AtomicI64,
+    /// Which of [`CAUSED`] the calling thread blocks, as a set of signals. Written by the guest.
+    pub blocked: AtomicU64,
+    /// Which of them the call has caused: they wait for the thread. Written by the monitor.
+    pub caused: AtomicU64,
 }
+
+/// Signals that a write causes, for the thread that makes it: SIGPIPE and SIGXFSZ (signal(7)).
+pub const CAUSED: u64 = 1 << 12 | 1 << 24;
 
 const _: () = assert!(size_of::<Slot>() <= DATA);
 const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);

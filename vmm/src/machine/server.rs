@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use pinion_abi::calls::machine;
-use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::channel::{
+    state, Header, Request, Slot, APART, CAUSED, HEADER_BYTES, SLOTS, SLOT_BYTES,
+};
 use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
@@ -343,6 +345,25 @@ impl Server {
         Ok(pid)
     }
 
+    /// Makes a system call of the guest's; what signals it causes are for the thread that asks.
+    fn call(&self, slot: &Slot, data: &SlotData, request: Request, may_block: bool) -> Answer {
+        let make = || self.service().serve(&self.memory, data, request, may_block);
+        if is_child() {
+            // All signals of a child of vfork(2) wait until it executes a program.
+            return make();
+        }
+        let blocked = slot.blocked.load(Ordering::Relaxed) & CAUSED;
+        signals::block_caused(blocked);
+        let answer = make();
+        let failed = [Errno::EPIPE, Errno::EFBIG].map(|errno| Answer::Result(errno.as_result()));
+        // A call that has waited may have been done in part.
+        if blocked != 0 && (may_block || failed.contains(&answer)) {
+            let caused = signals::take_caused(blocked);
+            slot.caused.store(caused, Ordering::Relaxed);
+        }
+        answer
+    }
+
     /// Returns whether the slot was answered, rather than found to block.
     fn serve(&self, index: usize, may_block: bool) -> bool {
         self.make_posted();
@@ -357,8 +378,7 @@ impl Server {
             if request.number >= machine::GROW {
                 self.machine(&data, &request, may_block)
             } else {
-                self.service()
-                    .serve(&self.memory, &data, request, may_block)
+                self.call(slot, &data, request, may_block)
             }
         });
         let state = match answer {
