@@ -66,6 +66,7 @@ pub const MISSING_FILE_BYTES: u64 = MISSING_FILE_HEAD + census::PROCESSES_BYTES;
 /// Those before the processes, of which most will never be.
 pub const MISSING_FILE_HEAD: u64 = sites::END;
 use timeline::Timeline;
+use title::Title;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
@@ -301,7 +302,7 @@ impl Machine {
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
         let (path, arguments) = (&guest.path, &guest.arguments);
-        title::take(
+        let title = Title::take(
             path,
             arguments,
             &guest.environment,
@@ -328,6 +329,7 @@ impl Machine {
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(guest.inherited.blocked),
+            title,
             timeline: self.timeline,
         };
         Ok(Loaded {
