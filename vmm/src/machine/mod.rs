@@ -63,6 +63,7 @@ use sites::Sites;
 /// Bytes of the container's file: counts, what is remembered of files, processes.
 pub const MISSING_FILE_BYTES: u64 = sites::END + census::PROCESSES_BYTES;
 use timeline::Timeline;
+use title::Title;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
@@ -298,7 +299,7 @@ impl Machine {
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
         let (path, arguments) = (&guest.path, &guest.arguments);
-        title::take(
+        let title = Title::take(
             path,
             arguments,
             &guest.environment,
@@ -325,6 +326,7 @@ impl Machine {
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(guest.inherited.blocked),
+            title,
             timeline: self.timeline,
         };
         Ok(Loaded {
