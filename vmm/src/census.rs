@@ -222,6 +222,10 @@ impl Census {
         };
         let old = (YOUNG..PAGES).map(|age| (latest + PAGES - age) % PAGES);
         for page in old.filter(|page| is_used(*page)) {
+            // Another process may just have given it back.
+            if self.process((page * IN_PAGE) as u32).is_none() {
+                continue;
+            }
             // SAFETY: mapped for good; the page lies in the table.
             let processes = unsafe { &self.processes.as_ref()[page * IN_PAGE..][..IN_PAGE] };
             let is_there = |process: &Process| process.granted.load(Ordering::Acquire) != 0;
