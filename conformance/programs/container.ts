@@ -26,6 +26,12 @@ const CAPABILITIES = [
   'SYS_CHROOT',
 ].map((name) => `CAP_${name}`);
 
+/** Node.js and packages that Debian's are older than. */
+const OF_THE_HOST = {
+  '/opt/node': process.execPath,
+  '/opt/node_modules': join(import.meta.dirname, '../../node_modules'),
+};
+
 /** The options that the config.json starts from, as far as it is changed here. */
 interface Config {
   process: Record<string, unknown>;
@@ -86,7 +92,12 @@ function configOf(name: string, rootfs: string, cases: string): object {
     root: { path: rootfs, readonly: false },
     mounts: [
       ...config.mounts,
-      { destination: '/cases', type: 'bind', source: cases, options: ['bind', 'ro'] },
+      ...Object.entries({ ...OF_THE_HOST, '/cases': cases }).map(([destination, source]) => ({
+        destination,
+        type: 'bind',
+        source,
+        options: ['bind', 'ro'],
+      })),
     ],
   };
 }
