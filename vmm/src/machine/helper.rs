@@ -42,7 +42,10 @@ pub fn spawn(server: &Arc<Server>) {
     let polls = server.crowded.is_over();
     let does = if polls { POLLS } else { SLEEPS };
     server.helper.store(does, Ordering::Relaxed);
-    server.header().polled.store(polls.into(), Ordering::Relaxed);
+    server
+        .header()
+        .polled
+        .store(polls.into(), Ordering::Relaxed);
     let own = Arc::clone(server);
     if thread::spawn(128 << 10, move || run(&own)).is_err() {
         server.helper.store(ABSENT, Ordering::Relaxed);
