@@ -160,7 +160,7 @@ pub fn use_large_pages(address: u64, bytes: u64) {
 }
 
 /// A writable part of a file up to this size, of a program or a library, gets its pages at once: it will be written.
-pub const SURELY_WRITTEN: u64 = 2 << 20;
+pub const SURELY_WRITTEN: u64 = 8 << 20;
 
 /// Asks for the memory of pages that will surely be touched.
 pub fn populate(address: u64, bytes: u64) {
