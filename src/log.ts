@@ -41,7 +41,13 @@ export function createLogger(options: LogOptions): Logger {
       write(options.stderr, line);
       return;
     }
-    appendFileSync(file, line, { mode: 0o644, flag: 'as' });
+    try {
+      appendFileSync(file, line, { mode: 0o644, flag: 'as' });
+    } catch (error) {
+      // Like logrus. What is being done goes on: a full disk keeps no container from being deleted.
+      const { message } = systemError(`write ${file}`, error);
+      write(options.stderr, `Failed to write to log, ${message}\n`);
+    }
     if (level === 'error') write(options.stderr, `${message}\n`);
   };
   return {

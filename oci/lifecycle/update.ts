@@ -1,14 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Native } from '../../native/index.ts';
 import type { Context } from '../context.ts';
 import { OciError, runcError, systemError } from '../errors.ts';
-import type { CgroupWrite } from '../launch-plan.ts';
 import { taskLimit } from '../plan/cgroups/tasks.ts';
 import { updateWrites } from '../plan/cgroups/update.ts';
 import { readHost } from '../plan/index.ts';
 import { parseResources, type Resources } from '../spec/index.ts';
 import { DirectoryLock } from '../state/lock.ts';
 import { StateStore } from '../state/store.ts';
+import { setLimits } from './limits.ts';
 import { statusOf } from './status.ts';
 import { writeTaskLimit } from './tasks.ts';
 
@@ -16,7 +16,7 @@ import { writeTaskLimit } from './tasks.ts';
 const LOCK_TIMEOUT = 10_000;
 
 /**
- * Changes the limits of a container.
+ * Changes the limits of a container: if one cannot be, none is.
  * @param change New limits, or an open file or the absolute path of one with them (config-linux.md
  *   "control-groups").
  */
@@ -44,11 +44,18 @@ export async function update(
     if (statusOf(store, record) === 'stopped') throw runcError('ERR_PINION_NOT_RUNNING');
     const { cgroups } = readHost();
     const writes = updateWrites(record.cgroups, cgroups, resources);
+    const setBack = setLimits(writes);
     if (record.unit !== undefined) {
       const { updateUnit } = await import('../systemd/container-unit.ts');
-      await updateUnit(ctx, record.unit, resources, cgroups);
+      try {
+        await updateUnit(ctx, record.unit, resources, cgroups);
+      } catch (error) {
+        setBack();
+        throw error;
+      }
+      // Systemd rounds some of them.
+      setLimits(writes);
     }
-    carryOutAll(writes);
     const tasks = taskLimit(resources);
     if (tasks !== undefined) writeTaskLimit(store.missing(id), tasks);
   } finally {
@@ -64,37 +71,4 @@ function read(file: number | string): Resources {
     throw systemError(`open ${file}`, error);
   }
   return parseResources('resources', text);
-}
-
-/**
- * A shorter period is refused while the old quota would be more of it than the group above has: it is
- * tried again when there is a new quota.
- */
-function carryOutAll(writes: readonly CgroupWrite[]): void {
-  const quota = writes.findIndex(({ path }) => path.endsWith('/cpu.cfs_quota_us'));
-  const later: CgroupWrite[] = [];
-  for (const [index, write] of writes.entries()) {
-    const isPeriod = write.path.endsWith('/cpu.cfs_period_us') && quota > index;
-    if (isPeriod && !isAccepted(write)) later.push(write);
-    else if (!isPeriod) carryOut(write);
-  }
-  later.forEach(carryOut);
-}
-
-function isAccepted({ path, value }: CgroupWrite): boolean {
-  try {
-    writeFileSync(path, value, { flag: 'r+' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function carryOut({ path, value, optional }: CgroupWrite): void {
-  try {
-    writeFileSync(path, value, { flag: 'r+' });
-  } catch (error) {
-    if (!optional)
-      throw systemError(`failed to write ${JSON.stringify(value)}: write ${path}`, error);
-  }
 }

@@ -62,7 +62,13 @@ export function runNative(program: string, args: readonly string[], options: Run
 
 /** Runs a program in a microVM that sees the host's files. */
 export function runGuest(program: string, args: readonly string[], options: RunOptions = {}) {
-  return run(MONITOR, ['guest', '--kernel', KERNEL, program, ...args], options);
+  const [monitor, ...rest] = guestCommand(program);
+  return run(monitor, [...rest, ...args], options);
+}
+
+/** The command that runs a program in a microVM. */
+export function guestCommand(program: string): [monitor: string, ...args: string[]] {
+  return [MONITOR, 'guest', '--kernel', KERNEL, program];
 }
 
 function run(file: string, args: readonly string[], options: RunOptions): Promise<Result> {

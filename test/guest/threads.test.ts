@@ -24,6 +24,7 @@ test.each([
   'growing',
   'signalling',
   'passing',
+  'asking',
   'forking',
   'spawning',
   'reading',

@@ -55,3 +55,10 @@ it('a format that does not exist, and a file that cannot be opened, are errors',
     'open /nonexistent/log: no such file or directory',
   );
 });
+
+it('a disk that is full stops nothing', () => {
+  const { log, stderr } = logger({ file: '/dev/full' });
+  log.error('an error');
+  const failure = 'Failed to write to log, write /dev/full: no space left on device';
+  expect(stderr()).toBe(`${failure}\nan error\n`);
+});

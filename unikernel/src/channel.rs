@@ -80,6 +80,13 @@ impl Owned {
         }
     }
 
+    /// The same for a request that the first vCPU's own thread shall make, as it is about that thread
+    /// ([`Owned::call_here`]). The caller is on that vCPU from then on; no thread has a slot while it waits for that.
+    pub fn take_here() -> Owned {
+        scheduler::move_to_first();
+        Owned::take()
+    }
+
     /// Takes a free slot for a call of the program; waits for one if many threads are in calls.
     pub fn take_for_call() -> Owned {
         loop {
@@ -149,14 +156,8 @@ impl Owned {
         self.finish()
     }
 
-    /// Has the first vCPU's own thread make the request: it is about that thread.
-    pub fn call_here(&self, number: u32, args: &[u64; 6]) -> i64 {
-        scheduler::move_to_first();
-        self.call_direct(number, args)
-    }
-
     /// Has this vCPU's own thread make the request.
-    fn call_direct(&self, number: u32, args: &[u64; 6]) -> i64 {
+    pub fn call_here(&self, number: u32, args: &[u64; 6]) -> i64 {
         boot::counters().requests.fetch_add(1, Ordering::Relaxed);
         self.fill(number, args);
         self.leave(Wait::Never, Meanwhile::Locked);
@@ -276,7 +277,7 @@ pub fn close(fd: u64) {
 /// caller waits for what the child does next ([`machine::AWAIT`]).
 pub fn fork(awaited: bool) -> Result<u64, Errno> {
     share();
-    let slot = Owned::take();
+    let slot = Owned::take_here();
     let value = slot.call_here(machine::FORK, &[awaited.into(), 0, 0, 0, 0, 0]);
     if value == 0 {
         *USED.lock() = 1 << slot.index;
@@ -290,7 +291,7 @@ pub fn fork(awaited: bool) -> Result<u64, Errno> {
 /// vfork(2) of the process: comes back in the child, or with an error.
 pub fn vfork() -> Result<u64, Errno> {
     share();
-    result(Owned::take().call_here(machine::VFORK, &[0; 6]))
+    result(Owned::take_here().call_here(machine::VFORK, &[0; 6]))
 }
 
 /// The pid of a child that no longer uses this vCPU, once.
@@ -410,7 +411,7 @@ pub fn wake(set: u64) {
 /// Has the monitor start a vCPU.
 pub fn start_vcpu(vcpu: usize) -> Result<u64, Errno> {
     let args = [vcpu as u64, 0, 0, 0, 0, 0];
-    result(Owned::take().call_direct(machine::START_VCPU, &args))
+    result(Owned::take().call_here(machine::START_VCPU, &args))
 }
 
 impl Drop for Owned {

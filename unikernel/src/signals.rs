@@ -214,7 +214,7 @@ fn hold() {
 }
 
 fn tell_held(held: u64) {
-    Owned::take().call_here(machine::BLOCK, &[held, 0, 0, 0, 0, 0]);
+    Owned::take_here().call_here(machine::BLOCK, &[held, 0, 0, 0, 0, 0]);
 }
 
 /// What the host shall hold back, and what it was told last.
@@ -253,7 +253,7 @@ fn is_watched(signal: Signal) -> bool {
 }
 
 fn queue_at_host(info: &Info) -> Result<u64, Errno> {
-    let slot = Owned::take();
+    let slot = Owned::take_here();
     let offset = pinion_abi::channel::DATA as u64;
     // SAFETY: the slot is ours, and its data have room for the words.
     unsafe { ((slot.address() + offset) as *mut [u32; INFO_WORDS]).write(info.words) };
@@ -464,7 +464,7 @@ pub fn send(info: Info, thread: Option<&Thread>) -> Result<u64, Errno> {
 fn send_by_host(signal: Signal) -> Result<u64, Errno> {
     let process = u64::from(boot::info().process.pid);
     let args = [process, u64::from(signal.0), 0, 0, 0, 0];
-    channel::result(Owned::take().call_here(KILL, &args))
+    channel::result(Owned::take_here().call_here(KILL, &args))
 }
 
 /// Called before the kernel goes back to the program: starts the handlers of what has come.

@@ -1,4 +1,5 @@
 # podman run: output, status, environment, user, directory, read-only, temporary, names, limits.
+# seconds: 180
 podman run --rm busybox echo hello
 podman run --rm busybox sh -c 'exit 7'; echo $?
 podman run --rm busybox sh -c 'kill -9 $$; exit 3'; echo $?

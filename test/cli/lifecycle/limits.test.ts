@@ -91,6 +91,22 @@ describe('update', () => {
     expect(stderr).toContain(message);
   });
 
+  test('one limit that is refused leaves all as they were', async () => {
+    const container = await running({
+      edit: ({ linux }) => {
+        linux.resources = { memory: { limit: 128 << 20 }, cpu: { shares: 512, period: 50_000 } };
+      },
+    });
+    const names = ['memory', 'memoryAndSwap', 'shares', 'quota'] as const;
+    const before = names.map((name) => limit(container, name));
+    const flags = ['--memory', '64m', '--memory-swap', '96m', '--cpu-share', '300'];
+    const args = ['update', ...flags, '--cpu-period', '100000', '--cpu-quota', '10', container.id];
+    const { status, stderr } = await container.pinion(...args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/failed to write .*: invalid argument/);
+    expect(names.map((name) => limit(container, name))).toEqual(before);
+  });
+
   test('a container that has stopped', async () => {
     const container = await running({ args: ['/bin/true'] });
     await expect.poll(async () => (await container.state()).status).toBe('stopped');

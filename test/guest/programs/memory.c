@@ -142,6 +142,13 @@ static void advising(void) {
   SHOW(mlock(at, 2 * PAGE));
   SHOW(msync(at, PAGE, MS_SYNC));
   SHOW(msync(at, PAGE, MS_SYNC | MS_ASYNC));
+  SHOW(madvise(at, PAGE, MADV_REMOVE));
+  char *shared = map(0, MIB, RW, MAP_SHARED | MAP_ANONYMOUS);
+  fill(shared, MIB);
+  SHOW(madvise(shared + PAGE, 2 * PAGE, MADV_REMOVE));
+  OK(filled(shared, PAGE) && all(shared + PAGE, 0, 2 * PAGE) && shared[3 * PAGE] == (char)pattern(3 * PAGE));
+  mprotect(shared, PAGE, PROT_READ);
+  SHOW(madvise(shared, PAGE, MADV_REMOVE));
 }
 
 static void limits(void) {

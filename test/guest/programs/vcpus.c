@@ -276,6 +276,30 @@ static void many(void) {
   SHOW(produced);
 }
 
+static void *ask_the_first(void *argument) {
+  sigset_t all, before;
+  sigfillset(&all);
+  for (int i = 0; i < 30; i++) {
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (sigpending(&all)) return argument;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &before, 0);
+    usleep(10);
+  }
+  return 0;
+}
+
+/* Many threads at once ask what only the process's first thread can tell. */
+static void asking(void) {
+  enum { MANY = 150 };
+  pthread_t threads[MANY];
+  void *failed = 0;
+  signal(SIGUSR1, SIG_IGN);
+  for (int i = 0; i < MANY; i++) pthread_create(&threads[i], 0, ask_the_first, "failed");
+  for (int i = 0; i < MANY && !failed; i++) pthread_join(threads[i], &failed);
+  SHOW(failed != 0);
+}
+
 static void *churn(void *argument) {
   int ends[2];
   char byte;
@@ -388,5 +412,5 @@ static void waiting(void) {
 }
 
 TESTS({"unmapping", unmapping}, {"protecting", protecting}, {"patching", patching}, {"growing", growing},
-      {"signalling", signalling}, {"passing", passing}, {"many", many}, {"forking", forking}, {"spawning", spawning}, {"reading", reading},
+      {"signalling", signalling}, {"passing", passing}, {"asking", asking}, {"many", many}, {"forking", forking}, {"spawning", spawning}, {"reading", reading},
       {"waiting", waiting})

@@ -10,6 +10,10 @@ use pinion_abi::layout::{GRANULE, PAGE};
 pub const GRANULE_PAGES: usize = (GRANULE / PAGE) as usize;
 /// Pages that the host is asked to make present at once, ahead of their first use.
 const POPULATE_PAGES: usize = 32;
+/// As many free pages may keep their memory, for whoever wants pages next, and one for each sixteen
+/// that are in use.
+const IDLE_PAGES: usize = 512;
+const IDLE_SHARE: usize = 16;
 
 /// What the allocator asks of the machine.
 pub trait Machine {
@@ -101,6 +105,10 @@ pub struct Physical<M: Machine + 'static> {
     next_free: usize,
     /// A granule with free pages, most likely.
     current: usize,
+    /// Single pages that are in use, files' not counted.
+    in_use: usize,
+    /// About as many of the others have memory: they were in use.
+    idle: usize,
 }
 
 impl<M: Machine> Physical<M> {
@@ -122,6 +130,8 @@ impl<M: Machine> Physical<M> {
             present,
             next_free: taken,
             current: usize::MAX,
+            in_use: 0,
+            idle: 0,
         }
     }
 
@@ -149,6 +159,7 @@ impl<M: Machine> Physical<M> {
             return None;
         }
         let (index, page) = self.take_pages(count, Use::Pages)?;
+        self.in_use += count;
         let granule = &mut self.granules[index];
         let end = page + count;
         let populated = usize::from(granule.populated);
@@ -161,6 +172,7 @@ impl<M: Machine> Physical<M> {
             self.machine.populate(from, (to - populated) as u64 * PAGE);
         }
         if dirty {
+            self.idle = self.idle.saturating_sub(count);
             self.machine.zero(address, count as u64 * PAGE);
         }
         Some(address)
@@ -215,6 +227,7 @@ impl<M: Machine> Physical<M> {
             dirty: true,
             bits: [u64::MAX; GRANULE_PAGES / 64],
         };
+        self.in_use += GRANULE_PAGES;
     }
 
     /// Takes back pages of [`Physical::allocate_pages`], [`Physical::split`], or
@@ -230,12 +243,48 @@ impl<M: Machine> Physical<M> {
         }
         granule.used -= count as u16;
         granule.dirty = true;
-        if granule.used == 0 && index != self.current {
-            let had_memory = granule.usage == Use::Pages;
+        let had_memory = granule.usage == Use::Pages;
+        let unused = granule.used == 0 && index != self.current;
+        if unused {
             *granule = Granule::FREE;
             self.next_free = self.next_free.min(index);
-            if had_memory {
+        }
+        if had_memory {
+            self.in_use -= count;
+            if unused {
+                self.idle = self.idle.saturating_sub(GRANULE_PAGES - count);
                 self.machine.discard(index as u64 * GRANULE, GRANULE);
+            } else {
+                self.idle += count;
+            }
+        }
+        if self.idle > IDLE_PAGES + self.in_use / IDLE_SHARE {
+            self.give_back();
+        }
+    }
+
+    /// Gives the memory of all free pages back to the host, where other pages of their granule are in use.
+    fn give_back(&mut self) {
+        self.idle = 0;
+        for index in 0..self.present {
+            let granule = &mut self.granules[index];
+            if granule.usage != Use::Pages || !granule.dirty {
+                continue;
+            }
+            // Whatever is free is zero now.
+            granule.dirty = false;
+            granule.populated = 0;
+            let mut page = 0;
+            while page < GRANULE_PAGES {
+                let first = page;
+                while page < GRANULE_PAGES && !self.granules[index].is_used(page) {
+                    page += 1;
+                }
+                if page > first {
+                    let address = index as u64 * GRANULE + first as u64 * PAGE;
+                    self.machine.discard(address, (page - first) as u64 * PAGE);
+                }
+                page += 1;
             }
         }
     }
@@ -378,6 +427,32 @@ mod tests {
         );
         assert_eq!(physical.allocate_granules(5), Some(many));
         assert_eq!(physical.allocate_granules(16), None);
+    }
+
+    #[test]
+    fn free_pages_between_used_ones_go_back_to_the_host() {
+        let mut physical = physical(8, 8);
+        let pages: Vec<u64> = (0..GRANULE_PAGES * 4)
+            .map(|_| physical.allocate_pages(1).unwrap())
+            .collect();
+        let (kept, freed): (Vec<&u64>, Vec<&u64>) =
+            pages.iter().partition(|page| **page % GRANULE < 8 * PAGE);
+        for page in &freed {
+            physical.free_pages(**page, 1);
+        }
+        let discarded: u64 = physical
+            .machine
+            .discarded
+            .borrow()
+            .iter()
+            .map(|(_, bytes)| bytes)
+            .sum();
+        assert!(discarded >= (freed.len() - 2 * IDLE_PAGES) as u64 * PAGE);
+        for (address, bytes) in physical.machine.discarded.borrow().iter() {
+            let range = *address..address + bytes;
+            assert!(!kept.iter().any(|page| range.contains(page)));
+        }
+        assert_eq!(physical.in_use, kept.len());
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn tell(
     }
     let args = [at as u64 - PHYSICAL, bytes as u64, 0, 0, 0, 0];
     channel::share();
-    channel::result(Owned::take().call_here(machine::EXEC, &args))
+    channel::result(Owned::take_here().call_here(machine::EXEC, &args))
 }
 
 /// The program's pointers up to NULL; a NULL in place of them all is none.

@@ -87,7 +87,7 @@ fn is_administrator() -> bool {
     /// _LINUX_CAPABILITY_VERSION_3.
     const VERSION: u64 = 0x2008_0522;
     const CAP_SYS_ADMIN: u64 = 21;
-    let slot = Owned::take();
+    let slot = Owned::take_here();
     let header = DATA as u64;
     let at = slot.address() + header;
     // SAFETY: the slot is ours, and has room for the header and the sets.

@@ -195,12 +195,12 @@ const PR_GET_TIMERSLACK: u64 = 30;
 /// prctl(2), PR_GET_NO_NEW_PRIVS.
 pub fn has_no_new_privileges() -> bool {
     let args = [PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0, 0];
-    channel::result(Owned::take().call_here(PRCTL, &args)) == Ok(1)
+    channel::result(Owned::take_here().call_here(PRCTL, &args)) == Ok(1)
 }
 
 /// A number of an option, made by the vCPU's thread: what is set is that thread's.
 fn at_host(frame: &Frame) -> Result<u64, Errno> {
-    channel::result(Owned::take().call_here(PRCTL, &frame.args()))
+    channel::result(Owned::take_here().call_here(PRCTL, &frame.args()))
 }
 
 /// prctl(2). Privileges, parent and children are the host's; options that are neither here nor there
@@ -260,7 +260,7 @@ pub fn prctl(frame: &mut Frame) -> Result<u64, Errno> {
                         .fold(0, |word, byte| word << 8 | u64::from(*byte))
                 };
                 let args = [PR_SET_NAME, word(low), word(high), 0, 0, 0];
-                return channel::result(Owned::take().call_here(PRCTL, &args));
+                return channel::result(Owned::take_here().call_here(PRCTL, &args));
             }
         }
         PR_GET_NAME => {

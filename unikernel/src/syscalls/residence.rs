@@ -8,7 +8,7 @@ use super::memory::range;
 use crate::arch::Frame;
 use crate::channel;
 use crate::mm::areas::{page_up, Backing};
-use crate::mm::space::{Access, SPACE};
+use crate::mm::space::{Access, AddressSpace, SPACE};
 use crate::mm::user;
 use crate::text;
 
@@ -34,7 +34,7 @@ pub fn madvise(frame: &mut Frame) -> Result<u64, Errno> {
             text::forget(start, end);
             space.discard(start, end)?;
         }
-        MADV_REMOVE => return Err(Errno::EOPNOTSUPP),
+        MADV_REMOVE => remove(&mut space, start, end)?,
         MADV_POPULATE_READ | MADV_POPULATE_WRITE => {
             let access = if frame.rdx == MADV_POPULATE_WRITE {
                 Access::Write
@@ -74,20 +74,45 @@ pub fn msync(frame: &mut Frame) -> Result<u64, Errno> {
     while at < end {
         let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
         let stop = area.end.min(end);
-        while at < stop && matches!(area.backing, Backing::File { shared: true, .. }) {
-            let (physical, bytes) = space
-                .translate(at, Access::Read)
-                .map_err(|_| Errno::ENOMEM)?;
-            let bytes = bytes.min(stop - at);
-            channel::result(channel::machine_call(
-                machine::SYNC,
-                [physical, bytes, 0, 0, 0],
-            ))?;
-            at += bytes;
+        if matches!(area.backing, Backing::File { shared: true, .. }) {
+            ask_of_each(&mut space, machine::SYNC, at, stop)?;
         }
         at = stop;
     }
     Ok(0)
+}
+
+/// Makes a request of all the memory of `start..end`, piece by piece.
+fn ask_of_each(space: &mut AddressSpace, request: u32, start: u64, end: u64) -> Result<(), Errno> {
+    let mut at = start;
+    while at < end {
+        let (physical, bytes) = space
+            .translate(at, Access::Read)
+            .map_err(|_| Errno::ENOMEM)?;
+        let bytes = bytes.min(end - at);
+        channel::result(channel::machine_call(request, [physical, bytes, 0, 0, 0]))?;
+        at += bytes;
+    }
+    Ok(())
+}
+
+/// madvise(2), MADV_REMOVE: for shared memory that may be made writable; the host says whether the file can.
+fn remove(space: &mut AddressSpace, start: u64, end: u64) -> Result<(), Errno> {
+    let mut at = start;
+    while at < end {
+        let area = *space.areas.find(at).ok_or(Errno::ENOMEM)?;
+        let stop = area.end.min(end);
+        match area.backing {
+            Backing::File {
+                shared: true,
+                writable: true,
+            } => ask_of_each(space, machine::REMOVE, at, stop)?,
+            Backing::File { shared: true, .. } => return Err(Errno::EACCES),
+            _ => return Err(Errno::EINVAL),
+        }
+        at = stop;
+    }
+    Ok(())
 }
 
 /// mincore(2): what is mapped is in memory, as far as the program can tell.

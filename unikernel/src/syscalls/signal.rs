@@ -106,7 +106,7 @@ pub fn sigaltstack(frame: &mut Frame) -> Result<u64, Errno> {
 pub fn rt_sigpending(frame: &mut Frame) -> Result<u64, Errno> {
     let thread = current();
     let blocked = thread.blocked_signals.load(Ordering::Relaxed);
-    let host = channel::Owned::take().call_here(machine::PENDING, &[0; 6]) as u64;
+    let host = channel::Owned::take_here().call_here(machine::PENDING, &[0; 6]) as u64;
     let pending = host | signals::pending(thread) & blocked;
     user::write(frame.rdi, &pending)?;
     Ok(0)

@@ -249,7 +249,7 @@ pub fn membarrier(frame: &mut Frame) -> Result<u64, Errno> {
         }
         GLOBAL | GLOBAL_EXPEDITED => {
             vcpus::wait_for_others();
-            let slot = Owned::take();
+            let slot = Owned::take_for_call();
             channel::result(slot.call_unlocked(machine::BARRIER, &[0; 6], Wait::Always))
         }
         REGISTER_GLOBAL_EXPEDITED

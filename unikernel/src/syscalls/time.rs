@@ -22,11 +22,14 @@ fn now(clock: u64) -> Result<[i64; 2], Errno> {
 }
 
 fn from_host(number: u32, clock: u64) -> Result<[i64; 2], Errno> {
-    let slot = channel::Owned::take();
-    let offset = pinion_abi::channel::DATA as u64;
-    let args = [clock, offset, 0, 0, 0, 0];
     // A thread's clock is that of the thread that serves.
     let here = clock as i32 == CLOCK_THREAD_CPUTIME_ID || (clock as i32) < 0;
+    let slot = match here {
+        true => channel::Owned::take_here(),
+        false => channel::Owned::take(),
+    };
+    let offset = pinion_abi::channel::DATA as u64;
+    let args = [clock, offset, 0, 0, 0, 0];
     channel::result(if here {
         slot.call_here(number, &args)
     } else {

@@ -73,6 +73,7 @@ impl Server {
             UNMAP_FILE => self.unmap_file(a, b),
             MAP_FILE => self.map_file(a, b, c, d, e),
             LARGE => self.advise(a, b, libc::MADV_HUGEPAGE),
+            REMOVE => self.advise(a, b, libc::MADV_REMOVE),
             FIND_CPUID => self.find_cpuid(slot, &request.args),
             SYNC => self.sync(a, b),
             EXIT => self.end(ExitStatus::Code(a as u8)),

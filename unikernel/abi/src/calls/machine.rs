@@ -124,6 +124,8 @@ requests! {
     1060 AWAIT (pid)
     /// membarrier(2), MEMBARRIER_CMD_GLOBAL.
     1061 BARRIER ()
+    /// madvise(2), MADV_REMOVE, of pages over which shared memory is mapped: all who have it read zeroes there.
+    1062 REMOVE (address, bytes)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.
