@@ -50,11 +50,6 @@ export const REASONS: Readonly<Record<string, string>> = Object.fromEntries([
     'runc run [seccomp] (SCMP_ACT_NOTIFY startContainer hook)',
     'runc run [seccomp] (SCMP_ACT_NOTIFY example config)',
   ]),
-  ...because(
-    'process_vm_readv and kcmp are refused before their arguments are looked at',
-    'seccomp',
-    ['runc run [seccomp -ENOSYS handling]'],
-  ),
   ...because("a hook's error has the words of runc 1.2", 'seccomp', [
     'runc run [seccomp] (startContainer hook)',
   ]),

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { build, buildGo, expectSame } from './programs.ts';
 
-test.each(['threads', 'signals'])('%s', async (name) => {
+test.each(['threads', 'signals', 'masks'])('%s', async (name) => {
   const program = await build(name, '-pthread');
   // Not by luck: what goes wrong between threads does so rarely.
   for (let round = 0; round < 3; round++) {

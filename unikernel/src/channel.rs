@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use pinion_abi::calls::{machine, Wait};
 use pinion_abi::channel::{
-    self, state, Header, Slot, APART, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS, SLOT_BYTES,
+    self, state, Header, Slot, APART, CAUSED, DATA, HEADER_BYTES, INFO_WORDS, NOTES, SLOTS,
+    SLOT_BYTES,
 };
 use pinion_abi::layout::{physical, MAX_VCPUS, PHYSICAL};
 use pinion_abi::Errno;
@@ -16,6 +17,7 @@ use spin::Mutex;
 
 use crate::arch::entry;
 use crate::boot;
+use crate::signals;
 use crate::streams;
 use crate::syscalls::threads::shared;
 use crate::threads::scheduler::Woken;
@@ -33,6 +35,8 @@ const RESERVED: usize = 16;
 
 /// A bit for each slot in use.
 static USED: Mutex<u128> = Mutex::new(0);
+/// Calls of the program that the monitor was asked for so far, modulo 2^32.
+static CALLS: AtomicU32 = AtomicU32::new(0);
 /// Threads whose requests are served apart, with the slots they wait for.
 static WAITING: Mutex<Vec<(usize, Arc<Thread>)>> = Mutex::new(Vec::new());
 /// The header's `answered` when [`collect`] last looked.
@@ -87,11 +91,19 @@ impl Owned {
         Owned::take()
     }
 
-    /// Takes a free slot for a call of the program; waits for one if many threads are in calls.
+    /// Takes a free slot for a call of the program; waits for one if many threads are in calls. What the
+    /// program learns by such a call of other processes may have come after their signals.
     pub fn take_for_call() -> Owned {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        signals::settle();
         loop {
             match Owned::try_take(SLOTS - RESERVED) {
-                Some(slot) => return slot,
+                Some(owned) => {
+                    let blocked = threads::current().blocked_signals.load(Ordering::Relaxed);
+                    let slot = owned.slot();
+                    slot.blocked.store(blocked & CAUSED, Ordering::Relaxed);
+                    return owned;
+                }
                 None => scheduler::wait_for_answer(),
             }
         }
@@ -109,6 +121,9 @@ impl Owned {
             return None;
         }
         *used |= 1 << index;
+        let slot = Owned::slot_at(index);
+        slot.blocked.store(0, Ordering::Relaxed);
+        slot.caused.store(0, Ordering::Relaxed);
         Some(Owned { index })
     }
 
@@ -197,6 +212,11 @@ impl Owned {
             to.store(*from, Ordering::Relaxed);
         }
         slot.state.store(state::SUBMITTED, Ordering::Release);
+    }
+
+    /// Which of [`CAUSED`] the call has caused.
+    pub fn caused(&self) -> u64 {
+        self.slot().caused.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> u32 {
@@ -371,6 +391,29 @@ pub fn take_overflow() -> u64 {
 pub fn take_closed() -> bool {
     let closed = &header().closed;
     closed.load(Ordering::Relaxed) != 0 && closed.swap(0, Ordering::Acquire) != 0
+}
+
+/// How many calls of the program the monitor was asked for so far, modulo 2^32.
+pub fn calls() -> u32 {
+    CALLS.load(Ordering::Relaxed)
+}
+
+/// Tells what the host shall hold back.
+pub fn set_held(held: u64) {
+    header().held.store(held, Ordering::SeqCst);
+}
+
+/// Whether the host holds back just what it shall.
+#[inline]
+pub fn is_settled() -> bool {
+    header().held.load(Ordering::Relaxed) == header().holding.load(Ordering::SeqCst)
+}
+
+/// Whether it holds back more than that, and will release the rest at the next tick.
+pub fn will_settle() -> bool {
+    let header = header();
+    let held = header.held.load(Ordering::Relaxed);
+    held & !header.holding.load(Ordering::SeqCst) == 0 && header.ticking.load(Ordering::SeqCst) != 0
 }
 
 /// Tells how many threads wait for the vCPU, and when the next one will that waits for a time.

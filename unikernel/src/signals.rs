@@ -102,6 +102,8 @@ struct Signals {
     actions: [Action; LAST as usize + 1],
     /// What the host was last told to hold back: what every thread blocks.
     held: u64,
+    /// [`channel::calls`] when that last became more.
+    held_since: u32,
     /// What the program has made signalfds for.
     watched: u64,
 }
@@ -114,6 +116,7 @@ static SIGNALS: Mutex<Signals> = Mutex::new(Signals {
         mask: 0,
     }; LAST as usize + 1],
     held: 0,
+    held_since: 0,
     watched: 0,
 });
 
@@ -196,29 +199,59 @@ fn forget(signal: Signal) {
 
 /// The running thread blocks these from now on.
 pub fn set_blocked(set: u64) {
+    set_mask(set);
+    hold();
+}
+
+/// The same, where the host need not know at once of what is released after a short time.
+pub fn set_blocked_lazily(set: u64) {
+    set_mask(set);
+    let (held, soon) = to_hold();
+    tell_held(held, soon);
+}
+
+fn set_mask(set: u64) {
     current()
         .blocked_signals
         .store(set & !UNBLOCKABLE, Ordering::Relaxed);
     let told = &current().told.blocked;
     told.store(set & !UNBLOCKABLE, Ordering::Relaxed);
-    hold();
 }
 
 /// Has the host hold back what all threads block and nobody here wants to know of: what has no
 /// handler, or what a signalfd shall tell of.
 fn hold() {
-    let (held, before) = to_hold();
-    if held != before {
-        tell_held(held);
+    tell_held(to_hold().0, false);
+}
+
+/// `soon`: what is released may come a tick later, as if it had been sent then.
+fn tell_held(held: u64, soon: bool) {
+    // A child of vfork(2) has its signals when it executes a program.
+    if shared::active() {
+        return;
+    }
+    channel::set_held(held);
+    if !(channel::is_settled() || soon && channel::will_settle()) {
+        ask_to_hold();
     }
 }
 
-fn tell_held(held: u64) {
-    Owned::take_here().call_here(machine::BLOCK, &[held, 0, 0, 0, 0, 0]);
+/// The host holds back just what it shall from now on.
+#[inline]
+pub fn settle() {
+    if !channel::is_settled() && !shared::active() {
+        ask_to_hold();
+    }
 }
 
-/// What the host shall hold back, and what it was told last.
-fn to_hold() -> (u64, u64) {
+#[cold]
+fn ask_to_hold() {
+    Owned::take_here().call_here(machine::BLOCK, &[0; 6]);
+}
+
+/// What the host shall hold back; and whether what it shall release has been held for so short that the program
+/// knows of nothing that happened meanwhile outside of it, as around the making of a thread.
+fn to_hold() -> (u64, bool) {
     let blocked = scheduler::all_hold(|thread| {
         let awaited = thread.awaited_signals.load(Ordering::Relaxed);
         thread.blocked_signals.load(Ordering::Relaxed) & !awaited
@@ -228,7 +261,11 @@ fn to_hold() -> (u64, u64) {
     let handled = numbers.filter(|signal| signals.actions[signal.0 as usize].is_handler());
     let handled = handled.fold(0, |set, signal| set | signal.bit());
     let held = blocked & (!handled | signals.watched);
-    (held, core::mem::replace(&mut signals.held, held))
+    let before = core::mem::replace(&mut signals.held, held);
+    if held & !before != 0 {
+        signals.held_since = channel::calls();
+    }
+    (held, signals.held_since == channel::calls())
 }
 
 /// A signalfd tells of these from now on (signalfd(2)). It is the host's, so what it shall tell of has
@@ -344,8 +381,7 @@ fn take_over() {
         let _ = PENDING.post(Info::new(Signal(number), info::SI_USER));
     }
     if vcpus::index() == 0 && channel::take_closed() {
-        let held = SIGNALS.lock().held;
-        tell_held(held);
+        ask_to_hold();
     }
 }
 
@@ -434,6 +470,19 @@ fn post(info: Info, thread: Option<&Thread>) -> Result<(), Errno> {
     match thread {
         Some(thread) => thread.pending_signals.post(info),
         None => PENDING.post(info),
+    }
+}
+
+/// A call of the running thread has caused these, which it blocks.
+pub fn caused(set: u64) {
+    for signal in (1..=LAST)
+        .map(Signal)
+        .filter(|signal| set & signal.bit() != 0)
+    {
+        // One of a number always finds room.
+        let _ = current()
+            .pending_signals
+            .post(Info::own(signal, info::SI_USER));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/times.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -55,6 +56,11 @@ static void identity(void) {
   SHOW(seteuid(1000));
   SHOW(kill(getpid(), 0));
   SHOW(kill(0x7ffffff, 0));
+  struct iovec memory = {&real, sizeof real};
+  SHOW(syscall(SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 1));
+  SHOW(syscall(SYS_process_vm_writev, 0x3ffff0, &memory, 1, &memory, 1, 0));
+  SHOW(syscall(SYS_kcmp, 0, getpid(), 0, 0, 0));
+  SHOW(syscall(SYS_kcmp, getpid(), 0x3ffff0, 0, 0, 0));
   SHOW(kill(getpid(), 65));
   SHOW(setpgid(0, 0));
   SHOW(wait4(-1, 0, 0, 0));

@@ -63,6 +63,13 @@ pub struct Header {
     /// A bit for each signal that came when there was no room at all. The monitor sets bits, the guest
     /// takes them.
     pub overflow: AtomicU64,
+    /// What all threads block and no handler of the program takes: the host shall hold these back. Written by
+    /// the guest, before it looks at `holding` and `ticking`.
+    pub held: AtomicU64,
+    /// What the host does hold back. Written by the monitor, before it releases any and before it looks at
+    /// `held` again. While threads are preempted the two may differ by signals that are to be released, for one
+    /// tick at most.
+    pub holding: AtomicU64,
     /// The signals themselves, each at its count modulo [`NOTES`]. Written by the monitor.
     pub notes: [Note; NOTES],
     pub vcpus: [Vcpu; MAX_VCPUS],
@@ -111,7 +118,14 @@ pub struct Slot {
     pub args: [AtomicU64; 6],
     /// The call's result: 0 or more, or a negative error number.
     pub result: AtomicI64,
+    /// Which of [`CAUSED`] the calling thread blocks, as a set of signals. Written by the guest.
+    pub blocked: AtomicU64,
+    /// Which of them the call has caused: they wait for the thread. Written by the monitor.
+    pub caused: AtomicU64,
 }
+
+/// Signals that a write causes, for the thread that makes it: SIGPIPE and SIGXFSZ (signal(7)).
+pub const CAUSED: u64 = 1 << 12 | 1 << 24;
 
 const _: () = assert!(size_of::<Slot>() <= DATA);
 const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);

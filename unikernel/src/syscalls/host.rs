@@ -16,6 +16,7 @@ use crate::boot;
 use crate::channel::{self, Owned};
 use crate::mm::space::{Access, SPACE};
 use crate::mm::user;
+use crate::signals;
 use crate::streams;
 use crate::threads::scheduler;
 
@@ -380,6 +381,7 @@ pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Resul
         }
     }
     let value = data.slot.call_unlocked(number, &passed, wait);
+    signals::caused(data.slot.caused());
     match u64::try_from(value) {
         Ok(made) => streams::made(number, &args, made),
         Err(_) => {

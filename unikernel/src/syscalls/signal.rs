@@ -55,7 +55,7 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
             2 => set,
             _ => return Err(Errno::EINVAL),
         };
-        signals::set_blocked(after);
+        signals::set_blocked_lazily(after);
     }
     if old != 0 {
         user::write(old, &before)?;
@@ -66,7 +66,7 @@ pub fn rt_sigprocmask(frame: &mut Frame) -> Result<u64, Errno> {
 /// rt_sigreturn(2): goes on where a signal interrupted the program.
 pub fn rt_sigreturn(frame: &mut Frame) -> Result<u64, Errno> {
     match signals::frame::pop(frame) {
-        Ok(mask) => signals::set_blocked(mask),
+        Ok(mask) => signals::set_blocked_lazily(mask),
         Err(_) => super::process::exit_with_signal(Signal::SEGV.0),
     }
     Ok(frame.rax)

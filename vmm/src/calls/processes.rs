@@ -82,6 +82,36 @@ fn process_of(thread: u64) -> u64 {
     }
 }
 
+/// process_vm_readv(2), process_vm_writev(2): the memory that they would get at is a monitor's.
+pub(super) fn other_memory(call: &mut Call) -> Outcome {
+    if call.args.words()[5] != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    exists(call.args.words()[0])?;
+    Err(Errno::EPERM.into())
+}
+
+/// kcmp(2): what it would compare is the monitors'.
+pub(super) fn kcmp(call: &mut Call) -> Outcome {
+    let words = call.args.words();
+    exists(words[0])?;
+    exists(words[1])?;
+    Err(Errno::EPERM.into())
+}
+
+/// Whether there is a task of that number; 0 is none.
+fn exists(thread: u64) -> Result<(), Errno> {
+    let pid = process_of(thread) as i32;
+    if thread as u32 == 0 || pid < 0 {
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: kill takes numbers only; signal 0 is none.
+    match unsafe { sys::call(libc::SYS_kill, [pid, 0, 0, 0, 0, 0].map(sys::word)) } {
+        Err(Errno::ESRCH) => Err(Errno::ESRCH),
+        _ => Ok(()),
+    }
+}
+
 /// ioprio_set(2), ioprio_get(2).
 pub(super) fn io_priority(call: &mut Call) -> Outcome {
     /// linux/ioprio.h.

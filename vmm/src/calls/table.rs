@@ -221,6 +221,9 @@ pub(super) static HANDLERS: &[(u32, Handler)] = &[
     (303, stats::name_to_handle_at),   // name_to_handle_at
     (305, pass),                       // clock_adjtime
     (306, pass),                       // syncfs
+    (310, processes::other_memory),    // process_vm_readv
+    (311, processes::other_memory),    // process_vm_writev
+    (312, processes::kcmp),            // kcmp
     (314, processes::sched_setattr),   // sched_setattr
     (315, processes::sched_getattr),   // sched_getattr
     (316, entries::renameat2),         // renameat2

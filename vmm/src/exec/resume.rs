@@ -20,7 +20,7 @@ use crate::container::rlimits::Limit;
 use crate::container::signals;
 use crate::errno::{check, Errno};
 use crate::exit::{end_as, ExitStatus};
-use crate::machine::{self, Factory, Limits, MachineError};
+use crate::machine::{self, title, Factory, Limits, MachineError};
 
 #[derive(Debug, thiserror::Error)]
 enum ResumeError {
@@ -72,6 +72,10 @@ fn start(state: RawFd, raised: Option<Raised>) -> Result<ExitStatus, ResumeError
     let (mut state, strings) = read(state)?;
     if let Some(raised) = &raised {
         raised.check(&mut state)?;
+    }
+    // At once, as others see it: the machine takes its time.
+    if let Some(path) = strings.first() {
+        title::take_name(path)?;
     }
     if !state.dumpable {
         // SAFETY: this operation takes numbers.

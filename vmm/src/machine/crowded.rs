@@ -52,7 +52,7 @@ impl Crowded {
     fn running(&self) -> Option<u32> {
         let mut text = [0; 64];
         let read = self.load.as_ref()?.read_at(&mut text, 0).ok()?;
-        running(str::from_utf8(text.get(..read)?).ok()?)
+        running(std::str::from_utf8(text.get(..read)?).ok()?)
     }
 }
 

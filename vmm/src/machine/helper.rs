@@ -58,13 +58,12 @@ pub fn is_there(server: &Server) -> bool {
 }
 
 fn run(server: &Server) {
-    let mut blocked = server.machinery.blocked.load(Ordering::Relaxed);
-    signals::block_for_helper(blocked);
+    signals::block_for_helper();
     let mut leave = LEAVE[0];
     loop {
         sleep(server);
         server.header().polled.store(1, Ordering::Relaxed);
-        match poll(server, &mut blocked) {
+        match poll(server) {
             None => {
                 server.crowded.until(leave);
                 leave = LEAVE[1].min(leave * 2);
@@ -106,17 +105,12 @@ fn sleep(server: &Server) {
 }
 
 /// Serves requests until none comes for a while. Returns for how long; `None`: it lost its core.
-fn poll(server: &Server, blocked: &mut u64) -> Option<Duration> {
+fn poll(server: &Server) -> Option<Duration> {
     let start = Instant::now();
     let (mut last, mut turn) = (start, start);
     loop {
         for _ in 0..TURNS {
             if server.has_request() || server.has_posted() {
-                let now = server.machinery.blocked.load(Ordering::Relaxed);
-                if now != *blocked {
-                    *blocked = now;
-                    signals::block_for_helper(now);
-                }
                 server.make_posted();
                 server.drain();
                 last = Instant::now();

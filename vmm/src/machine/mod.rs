@@ -478,6 +478,7 @@ impl Loaded {
             .map_err(|errno| MachineError::Exec(crate::errno::Errno(errno.0)))?;
         }
         let server = Arc::new(self.server);
+        server.tell_held();
         report::end_on_panic();
         // SAFETY: the server is never dropped: threads without end hold it.
         unsafe { signals::note_in(server.header(), server.vcpus.first_woken()) };
@@ -557,6 +558,9 @@ impl Runner {
             return self.vcpu.run();
         }
         let server = Arc::clone(&self.server);
+        if self.index == 0 {
+            server.settle();
+        }
         server.vcpus.enter(self.index);
         // A kick of before was not sent; the kernel sees the flag itself on its way to the program.
         let preempt = &server.header().vcpus[self.index].preempt;
@@ -574,6 +578,9 @@ impl Runner {
     fn serve(&mut self) -> Result<(), KvmError> {
         if self.child.active() {
             return self.serve_child();
+        }
+        if self.index == 0 {
+            self.server.settle();
         }
         let posted = self.server.make_posted();
         let direct = match self.server.serve_direct(self.index) {

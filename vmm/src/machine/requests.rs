@@ -86,10 +86,7 @@ impl Server {
             BLOCK if !may_block => return Answer::WouldBlock,
             // Its signals wait until it executes a program.
             BLOCK if server::is_child() => Ok(0),
-            BLOCK => {
-                self.machinery.blocked.store(a, Ordering::Relaxed);
-                signals::block(a)
-            }
+            BLOCK => self.hold_back(),
             PENDING => Ok(signals::pending() as i64),
             IDLE if !may_block => return Answer::WouldBlock,
             IDLE => {

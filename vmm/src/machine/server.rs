@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use pinion_abi::calls::machine;
-use pinion_abi::channel::{state, Header, Request, Slot, APART, HEADER_BYTES, SLOTS, SLOT_BYTES};
+use pinion_abi::channel::{
+    state, Header, Request, Slot, APART, CAUSED, HEADER_BYTES, SLOTS, SLOT_BYTES,
+};
 use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
@@ -243,6 +245,45 @@ impl Server {
             .sleep(self.header(), index, seen as u32, deadline, &self.ticker);
     }
 
+    /// What the program before this one blocked is still held back.
+    pub(super) fn tell_held(&self) {
+        let (header, held) = (self.header(), &self.machinery.blocked);
+        let held = held.load(Ordering::Relaxed);
+        header.held.store(held, Ordering::Relaxed);
+        header.holding.store(held, Ordering::Relaxed);
+    }
+
+    /// Whether the host holds back just the signals that the guest wants it to.
+    pub(super) fn is_settled(&self) -> bool {
+        let header = self.header();
+        header.held.load(Ordering::Relaxed) == self.machinery.blocked.load(Ordering::Relaxed)
+    }
+
+    /// The host holds these back from now on. For the first vCPU's thread.
+    pub(super) fn hold_back(&self) -> Result<i64, Errno> {
+        let header = self.header();
+        let mut held = header.held.load(Ordering::SeqCst);
+        // An honest guest changes it but once meanwhile.
+        for _ in 0..SLOTS {
+            header.holding.store(held, Ordering::SeqCst);
+            let now = header.held.load(Ordering::SeqCst);
+            if now == held {
+                break;
+            }
+            held = now;
+        }
+        self.machinery.blocked.store(held, Ordering::Relaxed);
+        signals::block(held)
+    }
+
+    /// The same, if there is anything to change; while no signals are taken, the guest asks for it itself.
+    pub(super) fn settle(&self) {
+        if !self.is_settled() && self.header().closed.load(Ordering::Relaxed) == 0 {
+            // The sets are valid, and so is the request (sigprocmask(2)).
+            let _ = self.hold_back();
+        }
+    }
+
     /// Answers a slot.
     pub(super) fn answer(&self, index: usize, result: i64) {
         let slot = self.slot(index).0;
@@ -305,6 +346,25 @@ impl Server {
         Ok(pid)
     }
 
+    /// Makes a system call of the guest's; what signals it causes are for the thread that asks.
+    fn call(&self, slot: &Slot, data: &SlotData, request: Request, may_block: bool) -> Answer {
+        let make = || self.service().serve(&self.memory, data, request, may_block);
+        if is_child() {
+            // All signals of a child of vfork(2) wait until it executes a program.
+            return make();
+        }
+        let blocked = slot.blocked.load(Ordering::Relaxed) & CAUSED;
+        signals::block_caused(blocked);
+        let answer = make();
+        let failed = [Errno::EPIPE, Errno::EFBIG].map(|errno| Answer::Result(errno.as_result()));
+        // A call that has waited may have been done in part.
+        if blocked != 0 && (may_block || failed.contains(&answer)) {
+            let caused = signals::take_caused(blocked);
+            slot.caused.store(caused, Ordering::Relaxed);
+        }
+        answer
+    }
+
     /// Returns whether the slot was answered, rather than found to block.
     fn serve(&self, index: usize, may_block: bool) -> bool {
         self.make_posted();
@@ -319,8 +379,7 @@ impl Server {
             if request.number >= machine::GROW {
                 self.machine(&data, &request, may_block)
             } else {
-                self.service()
-                    .serve(&self.memory, &data, request, may_block)
+                self.call(slot, &data, request, may_block)
             }
         });
         let state = match answer {

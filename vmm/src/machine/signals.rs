@@ -1,13 +1,14 @@
 //! The guest's signal dispositions, mirrored on this process: the host itself then ignores,
 //! kills, or leaves alone as Linux would, pid 1's immunity included.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::zeroed;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use pinion_abi::calls::machine::{DISPOSITION_DEFAULT, DISPOSITION_HANDLE, DISPOSITION_IGNORE};
-use pinion_abi::channel::{Header, INFO_WORDS, NOTES};
+use pinion_abi::channel::{Header, CAUSED, INFO_WORDS, NOTES};
 use pinion_abi::Errno;
 
 use super::{kick, ticker};
@@ -173,6 +174,7 @@ fn set(bits: u64) -> libc::sigset_t {
 
 /// This thread blocks these signals and no others.
 pub fn block(bits: u64) -> Result<i64, Errno> {
+    BLOCKED.set(Some(bits & CAUSED));
     // SAFETY: the set is initialised.
     match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set(bits), null_mut()) } {
         0 => Ok(0),
@@ -233,9 +235,45 @@ pub fn pause() -> Result<i64, Errno> {
     checked(unsafe { libc::pause() })
 }
 
+thread_local! {
+    /// Which of [`CAUSED`] this thread blocks, once that is known.
+    static BLOCKED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
 /// Other threads leave signals to the first vCPU's, but for those that its own writes cause.
-pub fn block_for_helper(blocked: u64) {
-    let own = 1 << (libc::SIGPIPE - 1) | 1 << (libc::SIGXFSZ - 1);
+pub fn block_for_helper() {
     // Should it fail, a signal is taken by this thread: dispositions are the process's.
-    let _ = block(!own | blocked);
+    let _ = block(!CAUSED);
+}
+
+/// The calling thread makes a call for a thread of the guest that blocks these of [`CAUSED`].
+pub fn block_caused(blocked: u64) {
+    if BLOCKED.get() == Some(blocked) {
+        return;
+    }
+    // SAFETY: both sets are initialised.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set(blocked), null_mut());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set(CAUSED & !blocked), null_mut());
+    }
+    BLOCKED.set(Some(blocked));
+}
+
+/// Takes those that the call has caused, of the blocked ones.
+pub fn take_caused(blocked: u64) -> u64 {
+    let now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut taken = 0;
+    // At the most once for each.
+    for _ in 0..blocked.count_ones() {
+        // SAFETY: the set is initialised; nothing is written where there is no place for it.
+        let signal = unsafe { libc::sigtimedwait(&set(blocked & !taken), null_mut(), &now) };
+        if signal <= 0 {
+            break;
+        }
+        taken |= 1 << (signal - 1);
+    }
+    taken
 }

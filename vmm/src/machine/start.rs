@@ -76,7 +76,7 @@ impl Runner {
     }
 
     fn run_beside(self) {
-        signals::block_for_helper(0);
+        signals::block_for_helper();
         self.server.vcpus.run_by_this_thread(self.index);
         let Err(error) = self.run() else { return };
         report::line(format!("pinion-vmm: {error}").as_bytes());

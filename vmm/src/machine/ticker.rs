@@ -44,20 +44,30 @@ impl Ticker {
     }
 }
 
-/// Whether the guest's threads are preempted; no longer, when there is but one.
+/// Whether the guest's threads are preempted; no longer, when there is but one, and no signals are to be
+/// released.
 pub fn is_ticking(header: &Header) -> bool {
     if header.ticking.load(Ordering::Relaxed) == 0 {
         return false;
     }
-    if header.several.load(Ordering::SeqCst) != 0 {
+    if is_wanted(header) {
         return true;
     }
     header.ticking.store(0, Ordering::SeqCst);
-    let several = header.several.load(Ordering::SeqCst) != 0;
-    if several {
+    let wanted = is_wanted(header);
+    if wanted {
         header.ticking.store(1, Ordering::SeqCst);
     }
-    several
+    wanted
+}
+
+fn is_wanted(header: &Header) -> bool {
+    header.several.load(Ordering::SeqCst) != 0 || has_to_release(header)
+}
+
+/// Whether signals wait that the guest wants the host to hold back no more.
+pub fn has_to_release(header: &Header) -> bool {
+    header.held.load(Ordering::SeqCst) != header.holding.load(Ordering::Relaxed)
 }
 
 /// The word of this process's ticker, for [`wake`].
@@ -107,10 +117,11 @@ fn run(server: &Server) -> ! {
         let signals = signals::waiting(header);
         let ready = header.ready.load(Ordering::Relaxed) > 0;
         let vcpus = &server.vcpus;
-        let wanted = late || signals || ready || vcpus.is_kicked(header);
+        let release = has_to_release(header);
+        let wanted = late || signals || ready || release || vcpus.is_kicked(header);
         if wanted && ticker.word.load(Ordering::Relaxed) == ON {
             vcpus.repeat(header);
-            if signals {
+            if signals || release {
                 vcpus.interrupt(header, 0);
             }
             if ready {

@@ -35,8 +35,7 @@ pub fn take(
     environment: &[CString],
     proc: BorrowedFd,
 ) -> Result<(), Errno> {
-    let name = path.to_bytes().rsplit(|byte| *byte == b'/').next();
-    set_name(name.unwrap_or_default())?;
+    take_name(path)?;
     let mut text = Vec::new();
     for string in arguments {
         text.extend(string.as_bytes_with_nul());
@@ -84,6 +83,12 @@ pub fn take(
         Ok(_) | Err(Errno(libc::EINVAL | libc::EPERM)) => Ok(()),
         Err(errno) => Err(errno),
     }
+}
+
+/// The name that a process has from the execution of this file on.
+pub fn take_name(path: &CStr) -> Result<(), Errno> {
+    let name = path.to_bytes().rsplit(|byte| *byte == b'/').next();
+    set_name(name.unwrap_or_default())
 }
 
 /// The first 15 bytes of it, as comm of the calling thread.

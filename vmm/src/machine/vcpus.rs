@@ -9,7 +9,7 @@ use pinion_abi::layout::MAX_VCPUS;
 
 use super::futex;
 use super::kick::{self, Target};
-use super::ticker::{is_ticking, Ticker};
+use super::ticker::{has_to_release, is_ticking, Ticker};
 use crate::kvm::Vcpu;
 
 /// What [`State::running`] says: the vCPU's thread is in the monitor, in KVM_RUN, or there and a kick
@@ -178,7 +178,7 @@ impl Vcpus {
     pub fn sleep(&self, header: &Header, index: usize, seen: u32, deadline: u64, ticker: &Ticker) {
         let state = &self.states[index];
         state.sleeps.store(true, Ordering::SeqCst);
-        if self.all_sleep() {
+        if self.all_sleep() && !has_to_release(header) {
             ticker.set(false);
             if !self.all_sleep() {
                 // Another one went on meanwhile.

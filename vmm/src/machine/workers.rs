@@ -101,7 +101,7 @@ pub fn cancel(server: &Server, slot: usize) {
 }
 
 fn run(server: &Server) {
-    signals::block_for_helper(0);
+    signals::block_for_helper();
     let itself = Target::this_thread();
     loop {
         let slot = {

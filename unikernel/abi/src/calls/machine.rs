@@ -50,8 +50,8 @@ requests! {
     /// What the host shall do with a signal of that number: `DISPOSITION_DEFAULT`, `_IGNORE`, or
     /// `_HANDLE` (the monitor keeps it for the kernel).
     1032 DISPOSITION (signal, disposition)
-    /// The signals that the process blocks from now on (sigprocmask(2)'s mask).
-    1033 BLOCK (set)
+    /// The process blocks the signals that the channel's header says (`held`) from now on.
+    1033 BLOCK ()
     /// The set of signals that are pending in the host.
     1034 PENDING ()
     /// Waits for a signal (pause(2)); EINTR.

@@ -105,7 +105,6 @@ fn machine(fuzzer: &mut Fuzzer) -> (u32, [u64; 6]) {
         CLOCK_GETTIME | CLOCK_GETRES => args[1] = random.below(30_000),
         // Most guests leave the signal be that ends their waits.
         DISPOSITION => args[..2].copy_from_slice(&[15 + random.below(50), random.below(4)]),
-        BLOCK => args[0] = random.next() & random.next() & !(1 << (libc::SIGALRM - 1)),
         _ => {}
     }
     if random.one_in(10) {
@@ -136,13 +135,18 @@ fn fill(channel: &Channel, slot: usize, random: Random) -> Random {
 
 /// The guest's other thread: it changes what the monitor may be reading.
 fn scribble(channel: &Channel, header: &Header, random: &mut Random) {
-    match random.below(6) {
+    match random.below(7) {
         0 => header.tail.store(random.next() as u32, Ordering::Relaxed),
         1 => header.ring[random.below(SLOTS as u64) as usize]
             .store(random.next() as u32, Ordering::Relaxed),
         2 => header.vcpus[0]
             .direct
             .store(random.next() as u32, Ordering::Relaxed),
+        // Most guests leave the signal be that ends their waits.
+        4 => {
+            let held = random.next() & random.next() & !(1 << (libc::SIGALRM - 1));
+            header.held.store(held, Ordering::Relaxed);
+        }
         // Arguments, then data; the number stays one that does not kill.
         3 => {
             let (slot, _) = channel.slot(random.below(SLOTS as u64) as usize);
