@@ -10,3 +10,7 @@ test.each(['maps', 'stack', 'auxv', 'status', 'tasks', 'limits', 'nproc', 'other
   },
   60_000,
 );
+
+test('titles', async () => {
+  expect((await expectSame(await build('title'), [])).status).toBe(0);
+}, 60_000);

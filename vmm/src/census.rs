@@ -13,6 +13,9 @@ use pinion_abi::layout::PAGE;
 use pinion_abi::missing::MISSING_BYTES;
 use pinion_abi::Errno;
 
+use crate::errno;
+use crate::machine::MADV_POPULATE_WRITE;
+
 /// Pids are below this on every host (PID_MAX_LIMIT).
 const PIDS: usize = 1 << 22;
 
@@ -105,9 +108,16 @@ impl Census {
         unsafe { self.head.as_ref() }
     }
 
+    /// `None`: the file system has no room for what is known of it, and a process that touched it would be killed.
     fn process(&self, pid: u32) -> Option<&Process> {
         // SAFETY: as above.
-        unsafe { self.processes.as_ref() }.get(pid as usize)
+        let process = unsafe { self.processes.as_ref() }.get(pid as usize)?;
+        let page = (&raw const *process).map_addr(|address| address & !(PAGE as usize - 1));
+        // SAFETY: the page is mapped for good; its contents stay.
+        let populated =
+            unsafe { libc::madvise(page.cast_mut().cast(), 1, MADV_POPULATE_WRITE) } == 0;
+        // EINVAL: before Linux 5.14 there is no such advice.
+        (populated || errno::Errno::last() == errno::Errno(libc::EINVAL)).then_some(process)
     }
 
     /// The most tasks that the container may have.

@@ -1,6 +1,6 @@
 /** What is killed at any step leaves nothing that `delete --force` does not take away. */
 import { type ChildProcess, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { identify } from '../../../oci/state/process.ts';
@@ -212,6 +212,21 @@ test('a full state directory is one clear error, and leaves nothing', async () =
   expect(status).toBe(1);
   expect(stderr).toMatch(/^[^\n]*write [^\n]*state\.json: no space left on device[^\n]*\n$/);
   expect(readdirSync(container.root)).toEqual(['filler']);
+});
+
+test('a state directory that fills up kills no process', async () => {
+  const container = new Container({
+    args: ['/bin/sh', '-c', 'for i in 1 2 3; do /bin/true; done; echo well'],
+  });
+  mkdirSync(container.root);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', container.root]);
+  onTestFinished(() => void execFileSync('umount', ['--lazy', container.root]));
+  await container.create();
+  execFileSync('sh', ['-c', `cat /dev/zero > ${container.root}/filler 2>/dev/null || true`]);
+  await container.pinion('start', container.id);
+  await expect.poll(() => readFileSync(container.stdout, 'utf8')).toBe('well\n');
+  rmSync(join(container.root, 'filler'));
+  expect(await container.pinion('delete', '--force', container.id)).toMatchObject({ status: 0 });
 });
 
 test('a mount below the state directory is taken away, not what it shows', async () => {

@@ -23,6 +23,8 @@ pub struct Portrait {
     /// The end of the first stack, and the first stack pointer.
     pub stack_end: AtomicU64,
     pub stack_start: AtomicU64,
+    /// Where the arguments begin on the first stack, after which the environment follows; 0: not yet there.
+    pub strings: AtomicU64,
     /// Where the program's text and its data are: start, end.
     pub text: [AtomicU64; 2],
     pub data: [AtomicU64; 2],

@@ -119,6 +119,9 @@ pub fn build(start: &Start) -> Result<u64, ElfError> {
         user::write_slice(rsp, &words)
     };
     write().map_err(|_| ElfError::NoMemory)?;
+    let path = strings.iter().position(|byte| *byte == 0).unwrap_or(0) as u64;
+    let arguments = strings_at + path + 1;
+    boot::portrait().strings.store(arguments, Ordering::Release);
     Ok(rsp)
 }
 

@@ -90,12 +90,35 @@ const ENTRIES: &[(&str, Rule, Rule)] = &[
     ("wchan",         Rule::Host, Rule::Host),
 ];
 
+/// What stands on the guest's stack, as fs/proc/base.c (get_mm_cmdline) reads it: whoever has written over the
+/// last zero writes one string, which may go on into the environment.
 fn arguments(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
-    Ok(lines(&service.arguments))
+    let (arguments, environment) = (lines(&service.arguments), lines(&service.environment));
+    let (end, all) = ends(&arguments, &environment);
+    let text = service.view()?.string_bytes(all, 0..all);
+    let Some(mut text) = text.filter(|_| end > 0) else {
+        return Ok(arguments);
+    };
+    let mut length = end as usize;
+    if text[length - 1] != 0 {
+        let zero = text.iter().position(|byte| *byte == 0);
+        length = zero.map_or(text.len(), |zero| zero + 1);
+    }
+    text.truncate(length);
+    Ok(text)
 }
 
 fn environment(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
-    Ok(lines(&service.environment))
+    let (arguments, environment) = (lines(&service.arguments), lines(&service.environment));
+    let (start, all) = ends(&arguments, &environment);
+    let text = service.view()?.string_bytes(all, start..all);
+    Ok(text.unwrap_or(environment))
+}
+
+/// Where the arguments end, and the environment after them.
+fn ends(arguments: &[u8], environment: &[u8]) -> (u64, u64) {
+    let end = arguments.len() as u64;
+    (end, end + environment.len() as u64)
 }
 
 fn lines(strings: &[CString]) -> Vec<u8> {

@@ -26,7 +26,7 @@ use super::ties::{Ties, READY};
 use crate::control::{Control, ControlError, Event};
 use crate::errno::{check, check_fd, Errno};
 use crate::exit::{end_as, ExitStatus};
-use crate::machine::MISSING_FILE_BYTES;
+use crate::machine::{MISSING_FILE_BYTES, MISSING_FILE_HEAD};
 use crate::plan::{self, LaunchPlan};
 
 #[derive(Debug, thiserror::Error)]
@@ -269,6 +269,19 @@ fn open_missing(path: &Path) -> Result<OwnedFd, LaunchError> {
     };
     if file.metadata().map_err(failed)?.len() < MISSING_FILE_BYTES {
         file.set_len(MISSING_FILE_BYTES).map_err(failed)?;
+        // A page that a full file system has no room for would end whoever touches it. Some have no fallocate(2).
+        // SAFETY: the call takes numbers only.
+        let result =
+            check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, MISSING_FILE_HEAD as i64) });
+        match result {
+            Ok(_) | Err(Errno(libc::EOPNOTSUPP)) => {}
+            Err(errno) => {
+                return Err(LaunchError::Call {
+                    call: "fallocate",
+                    errno,
+                })
+            }
+        }
     }
     Ok(file.into())
 }

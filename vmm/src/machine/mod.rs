@@ -56,14 +56,18 @@ pub use awaited::go_on;
 pub use futex::SYS_FUTEX_WAITV;
 use image::{Image, ImageError};
 pub use known::Known;
+pub use memory::MADV_POPULATE_WRITE;
 use memory::{Memory, MemoryError};
 use requests::Machinery;
 use server::{Direct, Server};
 use sites::Sites;
 
 /// Bytes of the container's file: counts, what is remembered of files, processes.
-pub const MISSING_FILE_BYTES: u64 = sites::END + census::PROCESSES_BYTES;
+pub const MISSING_FILE_BYTES: u64 = MISSING_FILE_HEAD + census::PROCESSES_BYTES;
+/// Those before the processes, of which most will never be.
+pub const MISSING_FILE_HEAD: u64 = sites::END;
 use timeline::Timeline;
+use title::Title;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
@@ -299,7 +303,7 @@ impl Machine {
         self.write_boot_info(&guest, &service.filters().to_words(0))?;
         self.timeline.mark("boot information");
         let (path, arguments) = (&guest.path, &guest.arguments);
-        title::take(
+        let title = Title::take(
             path,
             arguments,
             &guest.environment,
@@ -326,6 +330,7 @@ impl Machine {
             executable: guest.executable,
             verbose: guest.verbose,
             blocked: AtomicU64::new(guest.inherited.blocked),
+            title,
             timeline: self.timeline,
         };
         Ok(Loaded {

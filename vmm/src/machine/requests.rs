@@ -17,6 +17,7 @@ use super::memory::{MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use super::server::{self, Server};
 use super::sites::Sites;
 use super::timeline::Timeline;
+use super::title::Title;
 use super::{awaited, futex, report, search, signals, sites, timers, workers};
 use crate::calls::{Answer, GuestMemory, SlotData};
 use crate::census::Census;
@@ -44,6 +45,7 @@ pub struct Machinery {
     pub verbose: bool,
     /// The signals that the program blocks.
     pub blocked: AtomicU64,
+    pub title: Title,
     pub timeline: Timeline,
 }
 

@@ -190,6 +190,7 @@ impl Server {
     /// caller's to make.
     pub fn serve_direct(self: &Arc<Self>, vcpu: usize) -> Direct {
         self.make_posted();
+        self.machinery.title.follow(&self.memory.view());
         let direct = &self.header().vcpus[vcpu].direct;
         let direct = direct.swap(0, Ordering::Acquire);
         if direct == 0 {

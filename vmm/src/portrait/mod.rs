@@ -4,6 +4,7 @@
 mod areas;
 mod host;
 mod pages;
+mod strings;
 mod texts;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -54,7 +54,7 @@ impl std::ops::AddAssign for Resident {
 
 impl View {
     /// Calls `each` for the pages of `start..end` until it says no.
-    fn walk(&self, start: u64, end: u64, mut each: impl FnMut(Run) -> bool) {
+    pub(super) fn walk(&self, start: u64, end: u64, mut each: impl FnMut(Run) -> bool) {
         let mut at = start;
         for _ in 0..MOST_ENTRIES {
             if at >= end {

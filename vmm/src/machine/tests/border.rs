@@ -23,6 +23,7 @@ use crate::machine::requests::Machinery;
 use crate::machine::server::{Direct, Server};
 use crate::machine::sites::{Sites, END as PROCESSES};
 use crate::machine::timeline::Timeline;
+use crate::machine::title::Title;
 use crate::machine::MISSING_FILE_BYTES;
 
 /// Where a contained test finds /dev/kvm, which it could not open.
@@ -101,6 +102,7 @@ pub fn server(limit: u64) -> Arc<Server> {
         executable: executable(),
         verbose: false,
         blocked: AtomicU64::new(0),
+        title: Title::default(),
         timeline: Timeline::start(),
     };
 
