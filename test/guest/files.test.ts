@@ -13,6 +13,7 @@ test.each([
   ['files', 'opening'],
   ['files', 'names'],
   ['files', 'linking'],
+  ['files', 'sizes'],
   ['attributes', 'attributes'],
   ['attributes', 'directory'],
   ['data', 'positions'],

@@ -10,6 +10,7 @@ pub mod exec;
 pub mod exit;
 mod heap;
 pub mod kvm;
+mod limits;
 pub mod machine;
 pub mod missing;
 pub mod plan;

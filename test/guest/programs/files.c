@@ -1,6 +1,10 @@
 /* Files by name: opening, linking, renaming. */
 #include "check.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 static void contents(const char *name) {
   char text[256] = {0};
   int fd = open(name, O_RDONLY);
@@ -147,4 +151,34 @@ static void linking(void) {
   SHOW(unlink("d/"));
 }
 
-TESTS({"opening", opening}, {"names", names}, {"linking", linking})
+static volatile int exceeded;
+
+static void count_exceeded(int signal) {
+  (void)signal;
+  exceeded++;
+}
+
+/* RLIMIT_FSIZE: of files that the program writes, not of what else it needs. */
+static void sizes(void) {
+  struct rlimit limit = {8192, RLIM_INFINITY};
+  int fd = open("sized", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  char text[64] = "";
+  signal(SIGXFSZ, count_exceeded);
+  SHOW(setrlimit(RLIMIT_FSIZE, &limit));
+  SHOW(fallocate(fd, 0, 4096, 8192));
+  SHOW(ftruncate(fd, 8193));
+  SHOW(pwrite(fd, text, 10, 8190));
+  SHOW(pwrite(fd, text, 10, 8192));
+  SHOW(exceeded);
+  limit.rlim_cur = 0;
+  SHOW(setrlimit(RLIMIT_FSIZE, &limit));
+  int status = open("/proc/self/status", O_RDONLY);
+  OK(read(status, text, sizeof text) == sizeof text);
+  pid_t child = fork();
+  if (child == 0) execl("/proc/self/exe", "files", "none", NULL);
+  int end = 0;
+  waitpid(child, &end, 0);
+  SHOW(end);
+}
+
+TESTS({"opening", opening}, {"names", names}, {"linking", linking}, {"sizes", sizes})

@@ -1,5 +1,5 @@
-//! Resource limits (getrlimit(2)): kept here for the program, never set on the monitor. Those of
-//! memory are enforced where memory is mapped.
+//! Resource limits (getrlimit(2)): kept here for the program. Those of memory are enforced where memory is
+//! mapped; those of what the host does for the program are the monitor's, too.
 
 use pinion_abi::calls::machine;
 use pinion_abi::Errno;
@@ -12,12 +12,18 @@ use crate::boot;
 use crate::channel;
 use crate::mm::user;
 
+const CPU: usize = 0;
+const FSIZE: usize = 1;
 pub const DATA: usize = 2;
 pub const STACK: usize = 3;
 pub const NPROC: usize = 6;
 pub const NOFILE: usize = 7;
 pub const AS: usize = 9;
 pub const SIGPENDING: usize = 11;
+const MSGQUEUE: usize = 12;
+const NICE: usize = 13;
+const RTPRIO: usize = 14;
+const RTTIME: usize = 15;
 const COUNT: usize = 16;
 
 /// (soft, hard); `None` until first asked.
@@ -70,16 +76,21 @@ fn set(resource: usize, new: [u64; 2]) -> Result<(), Errno> {
     if new[1] > old[1] {
         return Err(Errno::EPERM);
     }
-    if resource == NOFILE {
+    match resource {
         // Descriptors are the monitor's: it refuses numbers from the soft limit on.
-        channel::result(channel::machine_call(
-            machine::SET_NOFILE,
-            [new[0], new[1], 0, 0, 0],
-        ))?;
+        NOFILE => ask(machine::SET_NOFILE, [new[0], new[1], 0, 0, 0])?,
+        CPU | FSIZE | MSGQUEUE | NICE | RTPRIO | RTTIME => {
+            ask(machine::LIMIT, [resource as u64, new[0], new[1], 0, 0])?
+        }
+        _ => {}
     }
     with(|limits| limits[resource] = new);
     tell();
     Ok(())
+}
+
+fn ask(request: u32, args: [u64; 5]) -> Result<(), Errno> {
+    channel::result(channel::machine_call(request, args)).map(|_| ())
 }
 
 pub fn getrlimit(frame: &mut Frame) -> Result<u64, Errno> {

@@ -17,6 +17,7 @@ use super::names::{self, NO_MAGICLINKS, NO_XDEV};
 use super::procfs::Access;
 use super::sys::{self, Failure, OpenHow, Outcome};
 use super::{decode, raise, Call, Service};
+use crate::limits;
 
 /// asm-generic/fcntl.h; libc's O_LARGEFILE is 0 and its O_TMPFILE has O_DIRECTORY in it.
 const LARGEFILE: i32 = 0o100_000;
@@ -417,7 +418,7 @@ impl Service {
         // SAFETY: the name outlives the call, which only reads it.
         let file = sys::own(unsafe { sys::call(libc::SYS_memfd_create, args) }? as RawFd);
         let file = self.raise(file)?;
-        sys::write_all(file.as_raw_fd(), text)?;
+        limits::unlimited_files(|| sys::write_all(file.as_raw_fd(), text))?;
         let flags = wanted.flags & (libc::O_CLOEXEC | libc::O_NONBLOCK);
         let fd = self.anew(file.as_raw_fd(), libc::O_RDONLY | flags)?;
         self.table.publish(fd, Kind::Regular)

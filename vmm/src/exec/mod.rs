@@ -32,6 +32,7 @@ use crate::container::executable::Executable;
 use crate::container::fds;
 use crate::container::procfs::Procfs;
 use crate::errno::{self, check_fd};
+use crate::limits;
 use crate::machine::{Factory, Known};
 use key::{FileId, Settings};
 use rights::{Before, Rights};
@@ -260,7 +261,7 @@ fn write(state: &State, strings: &[CString]) -> Result<OwnedFd, Errno> {
     let file = fds::make_private(file.map_err(host)?).map_err(host)?;
     let bytes = state.to_bytes(strings).ok_or(Errno::ENOMEM)?;
     let mut file = File::from(file);
-    file.write_all(&bytes).map_err(|error| host(error.into()))?;
+    limits::unlimited_files(|| file.write_all(&bytes)).map_err(|error| host(error.into()))?;
     Ok(file.into())
 }
 

@@ -38,7 +38,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pinion_abi::boot::{BootInfo, Inherited, PendingSignal, ProcessInfo, StringsInfo, MAGIC};
 use pinion_abi::layout::{per_cpu, physical, vector, ImageHeader, KERNEL, PER_CPU};
@@ -499,11 +499,16 @@ impl Loaded {
             header: self.image.header,
             at_program: false,
             last: Instant::now(),
+            unserved: 0,
             child: vfork::Child::default(),
         }
         .run()?)
     }
 }
+
+/// How often a memory access that the host cannot serve is made anew, and how long after it failed.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The loop around one vCPU.
 struct Runner {
@@ -518,6 +523,8 @@ struct Runner {
     at_program: bool,
     /// When the guest last left for a request that a helper could have served.
     last: Instant,
+    /// How often in a row the host could not serve a memory access.
+    unserved: u32,
     child: vfork::Child,
 }
 
@@ -531,6 +538,9 @@ impl Runner {
         loop {
             let exit = self.enter()?;
             self.server.exits.fetch_add(1, Ordering::Relaxed);
+            if !matches!(exit, Exit::BadMemory | Exit::Interrupted) {
+                self.unserved = 0;
+            }
             match exit {
                 Exit::Out(ports::SERVE) => self.serve()?,
                 Exit::Out(ports::PANIC) => {
@@ -540,8 +550,7 @@ impl Runner {
                 }
                 Exit::Out(_) | Exit::In(_) => self.general_protection()?,
                 Exit::Interrupted => self.interrupted()?,
-                // A page of a mapped file is not there any more (mmap(2), SIGBUS).
-                Exit::BadMemory => self.server.end(ExitStatus::Signal(libc::SIGBUS)),
+                Exit::BadMemory => self.unserved(),
                 // The guest destroyed what it runs on: its tables, its stubs.
                 Exit::Other(reason) => {
                     if self.server.machinery.verbose {
@@ -554,6 +563,20 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// The host could not serve a memory access. It is out of memory for a moment, or a page of a mapped file is
+    /// not there any more (mmap(2), SIGBUS): the access is made anew some times.
+    fn unserved(&mut self) {
+        self.unserved += 1;
+        if self.unserved > ATTEMPTS {
+            if self.server.machinery.verbose {
+                let rip = self.vcpu.regs().map_or(0, |regs| regs.rip);
+                report::line(format!("no memory for an access at {rip:#x}").as_bytes());
+            }
+            self.server.end(ExitStatus::Signal(libc::SIGBUS));
+        }
+        std::thread::sleep(PAUSE);
     }
 
     fn enter(&mut self) -> Result<Exit, KvmError> {

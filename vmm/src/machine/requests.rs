@@ -23,6 +23,7 @@ use crate::calls::{Answer, GuestMemory, SlotData};
 use crate::census::Census;
 use crate::exit::{end_as, ExitStatus};
 use crate::kvm::Vm;
+use crate::limits;
 
 /// Files of which at most so much is mapped get all their pages at once: of a larger one most are not touched.
 const POPULATED_FILE: u64 = 256 << 10;
@@ -128,6 +129,7 @@ impl Server {
                 self.service().set_nofile(a, b);
                 Ok(0)
             }
+            LIMIT => limits::set(a, b, c),
             TASKS => self.may_have(a),
             SECCOMP => self.judge_by(a, b),
             CLOCK_GETTIME => self.clock(slot, a, b, libc::clock_gettime),

@@ -68,6 +68,7 @@ impl Runner {
             header: self.header,
             at_program: false,
             last: Instant::now(),
+            unserved: 0,
             child: vfork::Child::default(),
         };
         thread::spawn(256 << 10, move || runner.run_beside()).map_err(|_| Errno::EAGAIN)?;

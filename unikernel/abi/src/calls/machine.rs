@@ -126,6 +126,8 @@ requests! {
     1061 BARRIER ()
     /// madvise(2), MADV_REMOVE, of pages over which shared memory is mapped: all who have it read zeroes there.
     1062 REMOVE (address, bytes)
+    /// setrlimit(2) of a limit that the host enforces: of CPU time, files' sizes, message queues, priorities.
+    1063 LIMIT (resource, soft, hard)
 }
 
 /// The most offsets that [`FIND_CPUID`] finds.

@@ -38,6 +38,7 @@ const MACHINE: &[u32] = &[
     PENDING,
     PAUSE,
     SET_NOFILE,
+    REMOVE,
     CLOCK_GETTIME,
     CLOCK_GETRES,
     SYNC,
