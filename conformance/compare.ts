@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const HOME = join(import.meta.dirname, '..');
+export const HOME = join(import.meta.dirname, '..');
 
 export const PINION = join(HOME, 'bin/pinion');
 export const RUNC = ['/usr/sbin/runc', '/usr/bin/runc'].find(existsSync) ?? 'runc';

@@ -30,7 +30,15 @@ const CAPABILITIES = [
 interface Config {
   process: Record<string, unknown>;
   mounts: object[];
+  linux: { resources?: object };
   [property: string]: unknown;
+}
+
+/** What a suite's containers have besides. */
+interface Extra {
+  /** `linux.resources`, as far as it is not the default's. */
+  resources?: object;
+  mounts?: readonly object[];
 }
 
 let count = 0;
@@ -41,6 +49,7 @@ export async function runCase(
   rootfs: string,
   cases: string,
   { name, seconds }: Case,
+  extra: Extra = {},
 ): Promise<Outcome> {
   const directory = mkdtempSync(join(tmpdir(), 'pinion-conformance-'));
   const [upper, work, merged] = ['upper', 'work', 'merged'].map((part) => join(directory, part));
@@ -50,7 +59,7 @@ export async function runCase(
   try {
     writeFileSync(
       join(directory, 'config.json'),
-      JSON.stringify(configOf(name, merged ?? '', cases)),
+      JSON.stringify(configOf(name, merged ?? '', cases, extra)),
     );
     const id = `conformance-${process.pid}-${count++}`;
     const [program = '', ...flags] = runtime;
@@ -69,7 +78,7 @@ export async function runCase(
   }
 }
 
-function configOf(name: string, rootfs: string, cases: string): object {
+function configOf(name: string, rootfs: string, cases: string, extra: Extra): object {
   const config = defaultConfig('1.0.2', undefined) as Config;
   const capabilities = { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES };
   return {
@@ -83,9 +92,11 @@ function configOf(name: string, rootfs: string, cases: string): object {
       capabilities,
       rlimits: [{ type: 'RLIMIT_NOFILE', soft: 1024, hard: 1024 }],
     },
+    linux: { ...config.linux, resources: { ...config.linux.resources, ...extra.resources } },
     root: { path: rootfs, readonly: false },
     mounts: [
       ...config.mounts,
+      ...(extra.mounts ?? []),
       { destination: '/cases', type: 'bind', source: cases, options: ['bind', 'ro'] },
     ],
   };

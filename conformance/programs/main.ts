@@ -11,9 +11,21 @@ import { makeRootfs } from './rootfs.ts';
 
 const CASES = join(import.meta.dirname, 'cases');
 
+/** Node.js and packages that Debian's are older than. */
+const OF_THE_HOST = {
+  '/opt/node': process.execPath,
+  '/opt/node_modules': join(import.meta.dirname, '../../node_modules'),
+};
+const mounts = Object.entries(OF_THE_HOST).map(([destination, source]) => ({
+  destination,
+  type: 'bind',
+  source,
+  options: ['bind', 'ro'],
+}));
+
 const cases = choose(readCases(CASES));
 const rootfs = makeRootfs(
   DIRECTORY,
   cases.flatMap(({ packages }) => packages),
 );
-await compareAll(cases, (runtime, one) => runCase([runtime], rootfs, CASES, one));
+await compareAll(cases, (runtime, one) => runCase([runtime], rootfs, CASES, one, { mounts }));

@@ -26,6 +26,7 @@ test.each([
   ['mapping', 'many'],
   ['mapping', 'growing'],
   ['mapping', 'remapping'],
+  ['mapping', 'again'],
   ['mapping', 'buffer'],
 ] as const)('%s: %s', async (program, name) => {
   await expectGood(programs[program] ?? '', [name]);

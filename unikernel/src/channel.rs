@@ -256,6 +256,10 @@ impl Owned {
     /// there are other threads to run, one apart does.
     fn leave(&self, wait: Wait, meanwhile: Meanwhile) {
         if wait == Wait::Never || scheduler::count() < 2 || shared::active() {
+            if wait != Wait::Never && !shared::active() {
+                // Signals come to the first vCPU's thread, and end its call.
+                scheduler::move_to_first();
+            }
             return meanwhile.is(|| self.leave_for());
         }
         let Some(thread) = scheduler::find(threads::current().id()) else {

@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use pinion_abi::layout::PAGE;
 use pinion_abi::missing::MISSING_BYTES;
@@ -29,7 +29,19 @@ struct Head {
     limit: AtomicU64,
     /// How many tasks there are, give or take those that were killed.
     tasks: AtomicU64,
+    /// A bit for each page of the table that may say something.
+    used: [AtomicU64; PAGES / 64],
+    /// The page whose processes were the latest when the others were last looked at.
+    latest: AtomicUsize,
 }
+
+/// Pages of the table, and processes of a page.
+const PAGES: usize = PROCESSES_BYTES as usize / PAGE as usize;
+const IN_PAGE: usize = PIDS / PAGES;
+/// So many pages before the latest one are left alone: their processes may just be made. Pids are given in order.
+const YOUNG: usize = 8;
+
+const _: () = assert!(size_of::<Head>() as u64 <= HEAD_BYTES);
 
 /// What is known of the process with that pid.
 #[repr(C)]
@@ -78,6 +90,11 @@ fn pid() -> u32 {
 fn user() -> u32 {
     // SAFETY: getuid(2) takes nothing.
     unsafe { libc::getuid() }
+}
+
+/// The word and the bit of a page's.
+fn bit(page: usize) -> (usize, u64) {
+    (page / 64, 1 << (page % 64))
 }
 
 fn map(file: BorrowedFd, offset: u64, bytes: u64) -> Option<NonNull<libc::c_void>> {
@@ -137,6 +154,10 @@ impl Census {
         let Some(process) = self.process(pid) else {
             return 0;
         };
+        let (page, bit) = bit(pid as usize / IN_PAGE);
+        if granted > 0 && self.head().used[page].load(Ordering::Relaxed) & bit == 0 {
+            self.head().used[page].fetch_or(bit, Ordering::AcqRel);
+        }
         process.user.store(user(), Ordering::Relaxed);
         process.granted.swap(granted, Ordering::AcqRel)
     }
@@ -185,7 +206,39 @@ impl Census {
 
     /// This process ends.
     pub fn end(&self) {
-        self.less(self.set(pid(), 0).into());
+        let pid = pid();
+        self.less(self.set(pid, 0).into());
+        let page = pid as usize / IN_PAGE;
+        if self.head().latest.swap(page, Ordering::Relaxed) != page {
+            self.give_back(page);
+        }
+    }
+
+    /// Old pages that say nothing any more go back to the host. `latest`: where processes are made now.
+    fn give_back(&self, latest: usize) {
+        let is_used = |page: usize| {
+            let (word, bit) = bit(page);
+            self.head().used[word].load(Ordering::Acquire) & bit != 0
+        };
+        let old = (YOUNG..PAGES).map(|age| (latest + PAGES - age) % PAGES);
+        for page in old.filter(|page| is_used(*page)) {
+            // Another process may just have given it back.
+            if self.process((page * IN_PAGE) as u32).is_none() {
+                continue;
+            }
+            // SAFETY: mapped for good; the page lies in the table.
+            let processes = unsafe { &self.processes.as_ref()[page * IN_PAGE..][..IN_PAGE] };
+            let is_there = |process: &Process| process.granted.load(Ordering::Acquire) != 0;
+            if processes.iter().any(is_there) {
+                continue;
+            }
+            let (word, bit) = bit(page);
+            self.head().used[word].fetch_and(!bit, Ordering::AcqRel);
+            let start = processes.as_ptr().cast_mut().cast();
+            // SAFETY: the range is a page of the table, which reads as zero from here on, as it does now but for
+            // users. On a file system that cannot do this it stays.
+            unsafe { libc::madvise(start, PAGE as usize, libc::MADV_REMOVE) };
+        }
     }
 
     fn less(&self, tasks: u64) {
@@ -236,5 +289,45 @@ impl Census {
             tasks += if counts { u64::from(granted) } else { 0 };
         }
         Ok(tasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::{AsFd, FromRawFd};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_table_does_not_grow_with_processes_that_have_ended() {
+        // SAFETY: the name is a C string; the descriptor is new.
+        let file = unsafe {
+            let fd = libc::memfd_create(c"tasks".as_ptr(), libc::MFD_CLOEXEC);
+            assert!(fd >= 0);
+            File::from_raw_fd(fd)
+        };
+        let processes = START + HEAD_BYTES;
+        file.set_len(processes + PROCESSES_BYTES).unwrap();
+        let census = Census::map(file.as_fd(), processes).unwrap();
+        let alive = [3, 40_000, 100_000];
+        // Over the highest pid, and on from there.
+        for pid in (0..120_000)
+            .chain(PIDS as u32 - 5_000..PIDS as u32)
+            .chain(0..5_000)
+        {
+            census.made(pid);
+            if !alive.contains(&pid) {
+                census.set(pid, 0);
+            }
+            if pid as usize % IN_PAGE == IN_PAGE - 1 {
+                census.give_back(pid as usize / IN_PAGE);
+            }
+        }
+        let pages = file.metadata().unwrap().blocks() * 512 / PAGE;
+        assert!(pages <= (YOUNG + 1 + alive.len() + 1) as u64, "{pages}");
+        let all = || Ok([&alive[..], &[5, 119_999]].concat());
+        assert_eq!(census.count(&all, None), Ok(alive.len() as u64));
     }
 }

@@ -5,10 +5,11 @@ declare -A map=([a]=1 [b]=2)
 for key in $(printf '%s\n' "${!map[@]}" | sort); do echo "$key=${map[$key]}"; done
 diff <(seq 3) <(seq 4)
 coproc { read -r line; echo "got $line"; }
+coproc=$COPROC_PID
 echo hello >&"${COPROC[1]}"
 read -r answer <&"${COPROC[0]}"
 echo "$answer"
-wait "$COPROC_PID"
+wait "$coproc"
 tr a-z A-Z <<<shout
 set -m
 sleep 30 &
@@ -18,8 +19,7 @@ sleep 0.2
 jobs -s | sed 's/ *$//; s/^[^ ]*//'
 kill -CONT %%
 pid=$(jobs -p %%)
-kill %%
-wait "$pid"
+{ kill %%; wait "$pid"; } 2>/dev/null
 echo "$?"
 set +m
 set -o pipefail
@@ -41,7 +41,7 @@ echo $((2**40)) $((0x1f)) $((RANDOM >= 0))
 exec {fd}>/tmp/file && echo data >&"$fd" && cat /tmp/file
 shopt -s extglob globstar
 cd /etc && ls -d pass!(x) | head -n 1
-( ulimit -c 0; kill -SEGV $BASHPID )
+{ ( ulimit -c 0; kill -SEGV $BASHPID ); } 2>/dev/null
 echo $?
 timeout 0.2 sleep 10
 echo $?

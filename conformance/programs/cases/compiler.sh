@@ -3,7 +3,7 @@
 # seconds: 180
 mkdir -p /tmp/p && cd /tmp/p || exit 1
 for i in $(seq 12); do printf '#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f%d(int x) { char b[64]; snprintf(b, 64, "%%d", x); return (int)strlen(b) + %d; }\n' $i $i >f$i.c; done
-{ for i in $(seq 12); do echo "int f$i(int);"; done; echo '#include <stdio.h>'; echo 'int main(void) { int s = 0;'; for i in $(seq 12); do echo "s += f$i(s);"; done; echo 'printf("%d\n", s); return s & 63; }'; } >main.c
+{ for i in $(seq 12); do echo "int f$i(int);"; done; echo '#include <stdio.h>'; echo 'int main(void) { int s = 0;'; for i in $(seq 12); do echo "s += f$i(s);"; done; printf '%s\n' 'printf("%d\n", s); return s & 63; }'; } >main.c
 cat >Makefile <<'END'
 OBJECTS = $(patsubst %.c,%.o,$(wildcard *.c))
 all: program

@@ -7,7 +7,7 @@ shuf -i 1-100 | sort -n | sha256sum
 md5sum numbers && sha512sum numbers && cksum numbers
 split -l 250 numbers part. && ls part.* && cat part.* | cmp - numbers && echo whole
 paste -d, numbers numbers | tail -n 1 | cut -d, -f 2
-comm -12 part.aa numbers | wc -l
+sort part.aa >some && sort numbers | comm -12 some - | wc -l && rm some
 tr -d '0-9\n' <numbers | wc -c
 od -An -tx1 -N 8 numbers
 dd if=/dev/zero of=zeros bs=64k count=160 2>/dev/null && stat -c '%s %a %F' zeros
@@ -36,7 +36,7 @@ date -u -d @0 +%FT%T && TZ=Asia/Tokyo date -d @0 +%H
 env printf '%b' 'a\tb\n' && expr 6 \* 7 && factor 1234567890
 base64 numbers | tail -c 20 && numfmt --to=iec 1048576
 nice -n 5 nice && nohup true 2>/dev/null; stdbuf -oL echo buffered
-timeout -s KILL 0.2 sleep 5; echo $?
+{ timeout -s KILL 0.2 sleep 5; } 2>/dev/null; echo $?
 tail -n 2 numbers && tac part.ad | head -n 1 && rev part.aa | head -n 1 && nl part.aa | head -n 1
 diff -u one part.ab | head -n 3 | sed 's/\t.*//'
 rm -rf /tmp/work && test ! -e /tmp/work && echo gone

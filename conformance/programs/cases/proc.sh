@@ -23,4 +23,5 @@ print('resident', 1000 < int(pages[1]) < 20000, 'size', int(pages[0]) >= int(pag
 print('rollup', 'Pss:' in open('/proc/self/smaps_rollup').read())
 done.set()
 END
+perl -e '$0 = "another title"; system "ps", "-o", "args=", "-p", $$'
 pkill sleep; wait; pgrep -c sleep || echo all gone

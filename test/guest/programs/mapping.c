@@ -142,6 +142,50 @@ static void remapping(void) {
   OK(filled(to, 2 * PAGE));
 }
 
+static char *over(char *at, int fd, int protection, size_t page) {
+  return mmap(at, 2 * PAGE, protection, MAP_PRIVATE | MAP_FIXED, fd, page * PAGE);
+}
+
+/* Parts of a file mapped over the whole of it, as dynamic linkers do. */
+static void again(void) {
+  int fd = make("file", 8 * PAGE), other = open("other", O_RDWR | O_CREAT, 0600);
+  SHOW(ftruncate(other, 8 * PAGE));
+  char copy[2 * PAGE];
+  char *at = map(fd, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  OK(over(at + 2 * PAGE, fd, PROT_READ | PROT_WRITE, 2) == at + 2 * PAGE && filled(at, 8 * PAGE));
+  memset(at + 3 * PAGE, 1, PAGE);
+  OK(all(at + 3 * PAGE, 1, PAGE) && filled(at, 3 * PAGE));
+  SHOW(pread(fd, copy, 2 * PAGE, 2 * PAGE));
+  OK(memcmp(copy, at + 2 * PAGE, PAGE) == 0 && copy[PAGE] != 1);
+  OK(over(at + 2 * PAGE, fd, PROT_READ, 2) == at + 2 * PAGE && filled(at, 8 * PAGE));
+  SHOW(mprotect(at, PAGE, PROT_READ | PROT_WRITE));
+  memset(at, 2, PAGE);
+  SHOW(mprotect(at, PAGE, PROT_READ));
+  OK(over(at, fd, PROT_READ, 0) == at && filled(at, 8 * PAGE));
+
+  /* Another part, another file, another file of the same number. */
+  at = map(fd, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  OK(over(at, fd, PROT_READ, 4) == at && memcmp(at, at + 4 * PAGE, 2 * PAGE) == 0);
+  at = map(fd, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  OK(over(at, other, PROT_READ, 0) == at && all(at, 0, 2 * PAGE));
+  int second = dup(fd);
+  at = map(second, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  SHOW(dup2(other, second) == second);
+  OK(over(at, second, PROT_READ, 0) == at && all(at, 0, 2 * PAGE));
+  at = map(fd, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  SHOW(close(fd));
+  SHOW(open("other", O_RDONLY) == fd);
+  OK(over(at, fd, PROT_READ, 0) == at && all(at, 0, 2 * PAGE));
+
+  /* Anonymous memory between, and a part that is not all there. */
+  at = map(other, 8 * PAGE, PROT_READ, MAP_PRIVATE, 0);
+  OK(mmap(at + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+  at[PAGE] = 1;
+  OK(over(at, other, PROT_READ, 0) == at && all(at, 0, 8 * PAGE));
+  SHOW(munmap(at, PAGE));
+  OK(over(at, other, PROT_READ, 0) == at && all(at, 0, 8 * PAGE));
+}
+
 /* Reads past the end of the file. */
 static void past_end(void) {
   int fd = make("file", PAGE);
@@ -166,5 +210,5 @@ static void buffer(void) {
 }
 
 TESTS({"private", private_}, {"shared", shared}, {"rights", rights}, {"large", large}, {"many", many},
-      {"growing", growing}, {"remapping", remapping}, {"past-end", past_end}, {"truncated", truncated},
+      {"growing", growing}, {"remapping", remapping}, {"again", again}, {"past-end", past_end}, {"truncated", truncated},
       {"buffer", buffer})

@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void *nothing(void *argument)
@@ -206,6 +208,60 @@ static void break_pipe(int ready)
 	_exit(1);
 }
 
+static long milliseconds(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static atomic_int runs, stop;
+
+static void *compute_for_a_while(void *argument)
+{
+	runs = 1;
+	while (!stop)
+		;
+	return argument;
+}
+
+/* The only thread that is left waits, on whichever CPU it was when the other one ended. */
+static void wait_alone(void)
+{
+	int in_time = 0, pipes[2];
+	struct sigaction action = {.sa_handler = count};
+	sigaction(SIGALRM, &action, 0);
+	if (pipe(pipes))
+		abort();
+	/* Who is not interrupted reads something in the end. */
+	pid_t child = fork();
+	while (!child) {
+		sleep(2);
+		write(pipes[1], "", 1);
+	}
+	for (int i = 0; i < 5; i++) {
+		pthread_t thread;
+		runs = stop = 0;
+		pthread_create(&thread, 0, compute_for_a_while, 0);
+		while (!runs)
+			;
+		long start = milliseconds();
+		while (milliseconds() - start < 20)
+			;
+		stop = 1;
+		pthread_detach(thread);
+		start = milliseconds();
+		while (milliseconds() - start < 20)
+			;
+		struct itimerval time = {.it_value = {.tv_usec = 20000}};
+		setitimer(ITIMER_REAL, &time, 0);
+		in_time += read(pipes[0], &(char){0}, 1) == -1 && errno == EINTR;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, 0, 0);
+	SHOW(in_time);
+}
+
 int main(void)
 {
 	deaths();
@@ -213,5 +269,6 @@ int main(void)
 	SHOW(end_of(hold, 0, 0) == SIGTERM);
 	SHOW(end_of(send_to_group, 0, 0) == SIGUSR2);
 	SHOW(end_of(break_pipe, 0, 0) == SIGPIPE);
+	wait_alone();
 	return 0;
 }

@@ -11,14 +11,19 @@ use pinion_abi::layout::{self, per_cpu, selector};
 use pinion_abi::ports;
 
 use super::frame::{Frame, FRAME_BYTES};
-use super::per_cpu::{FAULT_ADDRESS, KERNEL_RSP, SCRATCH, USER_RSP};
+use super::per_cpu::{FAULT_ADDRESS, KEPT_RAX, KERNEL_RSP, SCRATCH, USER_RSP};
 
 /// The flags with which the kernel runs and programs start: interrupts on, as programs see them on
 /// Linux, though nothing ever interrupts. Ports are open by the TSS, not by I/O privilege, which a
 /// program would see and with which it could execute `cli`.
 pub const KERNEL_FLAGS: u64 = 0x202;
 /// Bytes between the exception stubs.
-pub const STUB_BYTES: u64 = 16;
+pub const STUB_BYTES: u64 = 32;
+
+const BREAKPOINT: u64 = 3;
+const PAGE_FAULT: u64 = 14;
+/// Vectors with which the processor pushes an error code.
+const WITH_ERROR: u64 = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21;
 
 const EXCEPTION_TOP: u64 = per_cpu::EXCEPTION_STACK + layout::PAGE;
 const STUB_TOP: u64 = per_cpu::STUB_STACK + layout::PAGE;
@@ -210,78 +215,81 @@ patched_cpuid:
     mov rsp, [rsp]
     jmp qword ptr [rip + per_cpu_area + {scratch}]
 
-    /* Exceptions: stubs at ring 0 on the exception stack. kvm_pvm emulates them, so they are
-     * short and plain: note cr2, then go to ring 3. */
-    .macro STUB vector, has_error
+    /* Exceptions: stubs at ring 0 on the exception stack. kvm_pvm emulates them, a microsecond and more for
+     * each instruction, so they do nothing but what ring 3 cannot, and return to a frame that is always
+     * the same. rax then holds cr2, and the program's is kept. */
+    .macro STUB vector
     .balign {stub_bytes}
-    .if \has_error == 0
-    push 0
+    .if \vector == {breakpoint}
+    mov [rip + per_cpu_area + {kept_rax}], rax
+    mov rax, cr3
+    mov cr3, rax
+    .elseif \vector == {page_fault}
+    mov [rip + per_cpu_area + {kept_rax}], rax
+    mov rax, cr2
     .endif
-    push \vector
-    jmp exception_common
+    lea rsp, [rip + exception_frames + 40 * \vector]
+    iretq
     .endm
 
     .balign 64
     .global exception_stubs
 exception_stubs:
-    STUB 0, 0
-    STUB 1, 0
-    STUB 2, 0
-    .balign {stub_bytes}
-    jmp breakpoint_stub
-    STUB 4, 0
-    STUB 5, 0
-    STUB 6, 0
-    STUB 7, 0
-    STUB 8, 1
-    STUB 9, 0
-    STUB 10, 1
-    STUB 11, 1
-    STUB 12, 1
-    STUB 13, 1
-    STUB 14, 1
-    STUB 15, 0
-    STUB 16, 0
-    STUB 17, 1
-    STUB 18, 0
-    STUB 19, 0
-    STUB 20, 0
-    STUB 21, 1
-    .set vector, 22
-    .rept 10
-    STUB vector, 0
+    .set vector, 0
+    .rept 32
+    STUB vector
     .set vector, vector + 1
     .endr
 
-    .balign 16
-breakpoint_stub:
-    push rax
-    lea rax, [rip + after_flush]
-    cmp rax, [rsp + 8]
-    jne 2f
-    mov rax, cr3
-    mov cr3, rax
-    pop rax
-    iretq
-2:  pop rax
-    push 0
-    push 3
-exception_common:
-    push rax
-    mov rax, cr2
-    mov [rip + per_cpu_area + {fault_address}], rax
-    pop rax
-    push {user_data}
-    push qword ptr [rip + fault_stack_top]
-    push {flags}
-    push {user_code}
-    push qword ptr [rip + exception_address]
-    iretq
+    /* Where a stub returns to at ring 3, on the fault stack. */
     .balign 8
-exception_address:
-    .quad exception_entry
-fault_stack_top:
-    .quad per_cpu_area + {area_end}
+exception_frames:
+    .set vector, 0
+    .rept 32
+    .quad exception_vectors + {stub_bytes} * vector, {user_code}, {flags}, per_cpu_area + {area_end}, {user_data}
+    .set vector, vector + 1
+    .endr
+
+    /* Adds to the hardware's frame what it lacks: the vector, and an error code. */
+    .macro VECTOR vector
+    .balign {stub_bytes}
+    .if \vector == {breakpoint}
+    jmp breakpoint
+    .elseif \vector == {page_fault}
+    jmp page_fault
+    .else
+    mov qword ptr [rip + per_cpu_area + {exception_top} - 56], \vector
+    .if (1 << \vector) & {with_error} == 0
+    mov qword ptr [rip + per_cpu_area + {exception_top} - 48], 0
+    .endif
+    jmp exception_entry
+    .endif
+    .endm
+
+    .balign 64
+exception_vectors:
+    .set vector, 0
+    .rept 32
+    VECTOR vector
+    .set vector, vector + 1
+    .endr
+
+page_fault:
+    mov [rip + per_cpu_area + {fault_address}], rax
+    mov rax, [rip + per_cpu_area + {kept_rax}]
+    mov qword ptr [rip + per_cpu_area + {exception_top} - 56], {page_fault}
+    jmp exception_entry
+
+breakpoint:
+    lea rax, [rip + after_flush]
+    cmp rax, [rip + per_cpu_area + {exception_top} - 40]
+    mov rax, [rip + per_cpu_area + {kept_rax}]
+    je 2f
+    mov qword ptr [rip + per_cpu_area + {exception_top} - 56], {breakpoint}
+    mov qword ptr [rip + per_cpu_area + {exception_top} - 48], 0
+    jmp exception_entry
+2:  mov rsp, [rip + per_cpu_area + {exception_top} - 16]
+    ret
 
     /* Ring 3, on the fault stack; the hardware's frame, vector and error code stand on the
      * exception stack. */
@@ -317,7 +325,7 @@ exception_entry:
     add rsp, 16
     iretq
 
-    /* Drops all translations of this vCPU: the stub of `int3` knows this address. */
+    /* Drops all translations of this vCPU, as each `int3` does: this one's entry goes on from here. */
     .global flush_translations
 flush_translations:
     int3
@@ -394,6 +402,10 @@ user_string_fixup:
     fault_address = const FAULT_ADDRESS,
     scratch = const SCRATCH,
     stub_top = const STUB_TOP,
+    kept_rax = const KEPT_RAX,
+    breakpoint = const BREAKPOINT,
+    page_fault = const PAGE_FAULT,
+    with_error = const WITH_ERROR,
     exception_top = const EXCEPTION_TOP,
     area_end = const per_cpu::END,
     frame_bytes = const FRAME_BYTES,

@@ -15,7 +15,9 @@ pub struct Variables {
     /// cr2 of the last page fault.
     pub fault_address: u64,
     /// Scratch of the cpuid entry.
-    pub scratch: [u64; 4],
+    pub scratch: u64,
+    /// The program's rax at a breakpoint or a page fault.
+    pub kept_rax: u64,
     /// The thread that runs.
     pub thread: *const Thread,
     /// Which vCPU this is, from 0.
@@ -26,11 +28,13 @@ pub const USER_RSP: u64 = 0;
 pub const KERNEL_RSP: u64 = 8;
 pub const FAULT_ADDRESS: u64 = 16;
 pub const SCRATCH: u64 = 24;
+pub const KEPT_RAX: u64 = 32;
 
 const _: () = assert!(core::mem::offset_of!(Variables, user_rsp) as u64 == USER_RSP);
 const _: () = assert!(core::mem::offset_of!(Variables, kernel_rsp) as u64 == KERNEL_RSP);
 const _: () = assert!(core::mem::offset_of!(Variables, fault_address) as u64 == FAULT_ADDRESS);
 const _: () = assert!(core::mem::offset_of!(Variables, scratch) as u64 == SCRATCH);
+const _: () = assert!(core::mem::offset_of!(Variables, kept_rax) as u64 == KEPT_RAX);
 
 /// This vCPU's variables. Only the code that runs on the vCPU touches them.
 pub fn variables() -> *mut Variables {

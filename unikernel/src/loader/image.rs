@@ -23,8 +23,8 @@ use crate::vdso;
 
 /// Where position-independent programs are loaded, give or take (Linux's ELF_ET_DYN_BASE).
 const PROGRAM_BASE: u64 = 0x5555_5555_4000;
-/// A writable segment up to this size gets its pages at once: it will be written.
-const SURELY_WRITTEN: u64 = 512 << 10;
+/// So much of a segment that is zero gets its pages at once.
+const SURELY_USED: u64 = 128 << 10;
 /// What RLIMIT_STACK unlimited means here.
 const LARGEST_STACK: u64 = 1 << 30;
 
@@ -239,7 +239,7 @@ fn map_segment(
         let physical =
             memory::allocate_file_pages((bytes / PAGE) as usize).ok_or(ElfError::NoMemory)?;
         file.map(segment.offset & !(PAGE - 1), physical, bytes, 0)?;
-        if segment.write && bytes <= SURELY_WRITTEN {
+        if segment.write && bytes <= memory::SURELY_WRITTEN {
             memory::populate(physical, bytes);
         }
         let backing = Backing::File {
@@ -276,7 +276,7 @@ fn map_segment(
     };
     if end > zero_start {
         space.map_anonymous(zero_start, end, protection);
-        let soon = end.min(zero_start + SURELY_WRITTEN / 4);
+        let soon = end.min(zero_start + SURELY_USED);
         space
             .fill_pages(zero_start, soon, protection, zero_start)
             .map_err(|_| ElfError::NoMemory)?;

@@ -159,6 +159,9 @@ pub fn use_large_pages(address: u64, bytes: u64) {
     let _ = channel::machine_call(machine::LARGE, [address, bytes, 0, 0, 0]);
 }
 
+/// A writable part of a file up to this size, of a program or a library, gets its pages at once: it will be written.
+pub const SURELY_WRITTEN: u64 = 8 << 20;
+
 /// Asks for the memory of pages that will surely be touched.
 pub fn populate(address: u64, bytes: u64) {
     MONITOR.populate(address, bytes);

@@ -113,6 +113,12 @@ impl Freed {
     }
 }
 
+fn populate((address, bytes): (u64, u64)) {
+    if bytes > 0 {
+        memory::populate(address, bytes);
+    }
+}
+
 /// A leaf entry's rights for a protection.
 pub(super) fn rights(protection: u32) -> u64 {
     if protection == 0 {
@@ -211,6 +217,20 @@ impl AddressSpace {
             page += leaf.bytes / PAGE;
         }
         Some(())
+    }
+
+    /// Asks for the memory of pages that will surely be written.
+    pub fn populate(&self, start: u64, end: u64) {
+        let mut run = (0, 0);
+        self.each_leaf(start, end, |leaf| {
+            let address = table::address(leaf.get());
+            if run.0 + run.1 != address {
+                populate(run);
+                run = (address, 0);
+            }
+            run.1 += leaf.bytes;
+        });
+        populate(run);
     }
 
     fn is_empty(&self, start: u64, end: u64) -> bool {

@@ -10,6 +10,7 @@ use pinion_abi::sockets::{self as sockets_abi, Value};
 use pinion_abi::streams::EVENTS;
 use pinion_abi::Errno;
 
+use super::mapped;
 use crate::arch::Frame;
 use crate::boot;
 use crate::channel::{self, Owned};
@@ -315,6 +316,7 @@ pub fn pass_as(number: u32, args: [u64; 6]) -> Result<u64, Errno> {
 
 /// Makes the call of a row marked `host`.
 pub fn call(number: u32, wait: Wait, kinds: &[Arg], mut args: [u64; 6]) -> Result<u64, Errno> {
+    mapped::forget_descriptor(number, &args);
     if let Some(result) = streams::answer(number, &args) {
         return result;
     }

@@ -6,7 +6,7 @@ use pinion_abi::calls::machine;
 use pinion_abi::layout::{GRANULE, PAGE, USER_END, USER_START};
 use pinion_abi::Errno;
 
-use super::limits;
+use super::{limits, mapped};
 use crate::arch::Frame;
 use crate::boot;
 use crate::channel;
@@ -181,12 +181,37 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
         0 => Source::File { descriptor, offset },
         _ => Source::New,
     };
+    if let Source::File { descriptor, offset } = source {
+        let (start, end) = (hint, hint.saturating_add(bytes));
+        let again = !shared && flags & MAP_FIXED != 0;
+        if again && mapped::holds(&space, start, end, descriptor, offset) {
+            text::forget(start, end);
+            space.protect(start, end, protection)?;
+            if protection & PROT_WRITE != 0 && bytes <= memory::SURELY_WRITTEN {
+                space.populate(start, end);
+            }
+            drop(space);
+            prepare_text(start, bytes, protection, descriptor, offset);
+            return Ok(start);
+        }
+        mapped::forget();
+    }
     let (file, backing) = open_file(bytes, protection, shared, source)?;
     let mapped = place(&mut space, hint, bytes, flags)
         .and_then(|start| map_file(&mut space, start, bytes, protection, file, backing));
     let start = mapped.inspect_err(|_| close_file(file, bytes))?;
-    drop(space);
-    if protection & PROT_EXEC != 0 && flags & MAP_ANONYMOUS == 0 {
+    if let Source::File { descriptor, offset } = source {
+        if !shared && protection == PROT_READ {
+            mapped::note(start, start + bytes, descriptor, offset);
+        }
+        drop(space);
+        prepare_text(start, bytes, protection, descriptor, offset);
+    }
+    Ok(start)
+}
+
+fn prepare_text(start: u64, bytes: u64, protection: u32, descriptor: u64, offset: u64) {
+    if protection & PROT_EXEC != 0 {
         text::prepare(&Text {
             start,
             bytes,
@@ -194,10 +219,10 @@ pub fn mmap(frame: &mut Frame) -> Result<u64, Errno> {
             offset,
         });
     }
-    Ok(start)
 }
 
 /// What the host maps.
+#[derive(Clone, Copy)]
 enum Source {
     File {
         descriptor: u64,
@@ -231,7 +256,8 @@ fn open_file(
             other => other.map(|_| true),
         }
     } else {
-        map(0).map(|_| true)
+        let written = protection & PROT_WRITE != 0 && bytes <= memory::SURELY_WRITTEN;
+        map(if written { machine::MAP_FILE_WRITE } else { 0 }).map(|_| true)
     };
     match result {
         Ok(writable) => Ok((physical, Backing::File { shared, writable })),
@@ -286,6 +312,7 @@ pub(super) fn free_file_pages(physical: u64, pages: usize) {
 }
 
 pub fn munmap(frame: &mut Frame) -> Result<u64, Errno> {
+    mapped::forget();
     let (start, end) = range(frame.rdi, frame.rsi)?;
     if start == end || end > USER_END {
         return Err(Errno::EINVAL);
@@ -304,6 +331,7 @@ pub fn munmap(frame: &mut Frame) -> Result<u64, Errno> {
 }
 
 pub fn mprotect(frame: &mut Frame) -> Result<u64, Errno> {
+    mapped::forget();
     let (start, end) = range(frame.rdi, frame.rsi)?;
     let protection = protection(frame.rdx)?;
     if start == end {
@@ -377,6 +405,7 @@ const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 
 pub fn mremap(frame: &mut Frame) -> Result<u64, Errno> {
+    mapped::forget();
     let [start, old, new, flags, target, _] = frame.args();
     if start % PAGE != 0 || new == 0 || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 {
         return Err(Errno::EINVAL);

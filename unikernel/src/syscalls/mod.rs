@@ -6,6 +6,7 @@ mod filters;
 mod futex;
 mod host;
 pub mod limits;
+mod mapped;
 mod memory;
 pub mod process;
 mod residence;

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use pinion_abi::Errno;
 
@@ -55,6 +55,13 @@ impl Service {
     /// Whether a descriptor of the guest has the flag FD_CLOEXEC.
     pub fn closes_at_exec(&self, fd: RawFd) -> bool {
         self.table.visible(fd) && sys::fcntl(fd, libc::F_GETFD, 0).is_ok_and(|flags| flags & 1 != 0)
+    }
+
+    /// Opens a file of the monitor's own /proc for reading, out of the program's sight.
+    pub fn open_in_proc(&self, name: &CStr) -> Result<OwnedFd, Errno> {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        let file = sys::own(sys::openat(self.proc.as_raw_fd(), name, flags, 0)?);
+        super::raise(file, self.table.floor())
     }
 
     /// The root of the monitor's own /proc.

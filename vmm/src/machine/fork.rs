@@ -57,9 +57,10 @@ impl Runner {
             pages.give(&vm)?;
         }
         let vcpu = self.factory.kvm.create_vcpu(&vm, 0)?;
-        tables::start(self.factory.processor()?, &vcpu, &self.header, 0)?;
+        let processor = self.factory.processor()?;
+        tables::start(processor, &vcpu, &self.header, 0)?;
         let mut sregs = *sregs;
-        sregs.tr.type_ = tables::task_type();
+        sregs.tr.type_ = processor.task_type();
         vcpu.set_sregs(&sregs)?;
         vcpu.set_regs(regs)?;
         kick::aim(vcpu.immediate_exit());

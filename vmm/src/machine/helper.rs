@@ -1,7 +1,7 @@
 //! The helper: a thread that polls the channel while the guest is busy with it, so that a request
 //! costs the guest no exit. It sleeps as soon as requests become rare.
 
-use std::sync::atomic::{fence, AtomicU64, Ordering};
+use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,11 +36,16 @@ const SLEEPS: u32 = 1;
 const WATCHES: u32 = 2;
 const POLLS: u32 = 3;
 
-/// Starts the helper, polling: a program's start is a burst of requests. Where no thread can be made
-/// (`pids.max`), the guest leaves for each request.
+/// Starts the helper, polling if a core is free: a program's start is a burst of requests. Where no thread can be
+/// made (`pids.max`), the guest leaves for each request.
 pub fn spawn(server: &Arc<Server>) {
-    server.helper.store(POLLS, Ordering::Relaxed);
-    server.header().polled.store(1, Ordering::Relaxed);
+    let polls = server.crowded.is_over();
+    let does = if polls { POLLS } else { SLEEPS };
+    server.helper.store(does, Ordering::Relaxed);
+    server
+        .header()
+        .polled
+        .store(polls.into(), Ordering::Relaxed);
     let own = Arc::clone(server);
     if thread::spawn(128 << 10, move || run(&own)).is_err() {
         server.helper.store(ABSENT, Ordering::Relaxed);
@@ -56,6 +61,8 @@ fn run(server: &Server) {
     signals::block_for_helper();
     let mut leave = LEAVE[0];
     loop {
+        sleep(server);
+        server.header().polled.store(1, Ordering::Relaxed);
         match poll(server) {
             None => {
                 server.crowded.until(leave);
@@ -69,8 +76,6 @@ fn run(server: &Server) {
         fence(Ordering::SeqCst);
         // A request that came while the flag fell is served; the guest then leaves for others.
         while server.drain() > 0 {}
-        sleep(server);
-        server.header().polled.store(1, Ordering::Relaxed);
     }
 }
 
@@ -128,34 +133,6 @@ fn change(server: &Server, from: &[u32], to: u32) -> bool {
     let wanted = |now| from.contains(&now).then_some(to);
     let (set, get) = (Ordering::SeqCst, Ordering::SeqCst);
     server.helper.fetch_update(set, get, wanted).is_ok()
-}
-
-/// Until when the helper leaves its core to others.
-pub struct Crowded {
-    start: Instant,
-    /// Microseconds after the start.
-    until: AtomicU64,
-}
-
-impl Default for Crowded {
-    fn default() -> Crowded {
-        Crowded {
-            start: Instant::now(),
-            until: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Crowded {
-    fn until(&self, span: Duration) {
-        let until = self.start.elapsed() + span;
-        self.until
-            .store(until.as_micros() as u64, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        self.start.elapsed().as_micros() as u64 >= self.until.load(Ordering::Relaxed)
-    }
 }
 
 /// Has the helper poll again.

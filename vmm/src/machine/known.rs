@@ -11,7 +11,8 @@ use super::{report, tables, vdso, Factory};
 pub struct Known {
     /// Bytes of the host's vvar and vdso pages, and where the vDSO's image begins in them.
     vdso: Option<(u64, u64)>,
-    processor: Option<(Vec<[u32; 7]>, bool)>,
+    /// What its `cpuid` says, whether it has XSAVE, whether it is emulated.
+    processor: Option<(Vec<[u32; 7]>, bool, bool)>,
     /// `cpuid` answers of the guest's kernel: leaf, subleaf, whether that counts, eax to edx.
     answers: Vec<[u32; 7]>,
 }
@@ -34,8 +35,8 @@ impl Known {
     }
 
     pub(super) fn processor(&self) -> Option<tables::Processor> {
-        let (entries, has_xsave) = self.processor.as_ref()?;
-        tables::Processor::again(entries, *has_xsave)
+        let (entries, has_xsave, emulated) = self.processor.as_ref()?;
+        tables::Processor::again(entries, *has_xsave, *emulated)
     }
 
     /// Tells the guest's kernel.

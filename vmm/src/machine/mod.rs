@@ -1,6 +1,7 @@
 //! The microVM: makes it, starts the unikernel in it, and serves it until the program ends.
 
 mod awaited;
+mod crowded;
 mod exec;
 mod fork;
 mod futex;

@@ -226,9 +226,13 @@ impl Server {
         let pages = self
             .memory
             .map(address, bytes, protection, kind, fd, offset)?;
-        if bytes <= POPULATED_FILE && !anonymous {
+        let advice = match flags & MAP_FILE_WRITE != 0 {
+            true if !shared => Some(MADV_POPULATE_WRITE),
+            _ => (bytes <= POPULATED_FILE).then_some(MADV_POPULATE_READ),
+        };
+        if let Some(advice) = advice.filter(|_| !anonymous) {
             // SAFETY: the range was just mapped. An error (beyond the file's end) changes nothing.
-            unsafe { libc::madvise(pages.cast(), bytes as usize, MADV_POPULATE_READ) };
+            unsafe { libc::madvise(pages.cast(), bytes as usize, advice) };
         }
         Ok(0)
     }

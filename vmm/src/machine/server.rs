@@ -12,7 +12,7 @@ use pinion_abi::layout::{physical, MAX_VCPUS};
 use pinion_abi::Errno;
 
 use super::awaited::{self, Awaited};
-use super::helper::Crowded;
+use super::crowded::Crowded;
 use super::memory::Memory;
 use super::posted::Posted;
 use super::profile::Profile;
@@ -87,6 +87,7 @@ impl Server {
         vcpus.start();
         service.look_at(memory.view(), machinery.census);
         let profile = Profile::new(machinery.verbose);
+        let crowded = Crowded::new(&service);
         Server {
             memory,
             service,
@@ -99,7 +100,7 @@ impl Server {
             workers: Workers::default(),
             awaited: Awaited::default(),
             posted: Posted::default(),
-            crowded: Crowded::default(),
+            crowded,
             profile,
         }
     }

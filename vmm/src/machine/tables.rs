@@ -94,11 +94,12 @@ pub fn entries(memory_bytes: u64) -> Vec<(u64, u64)> {
 pub struct Processor {
     cpuid: Box<kvm_cpuid2>,
     has_xsave: bool,
+    emulated: bool,
 }
 
 impl Processor {
     /// What [`Processor::again`] makes it of.
-    pub fn entries(&self) -> (Vec<[u32; 7]>, bool) {
+    pub fn entries(&self) -> (Vec<[u32; 7]>, bool, bool) {
         let entries = self.cpuid.entries.iter().take(self.cpuid.nent as usize);
         let entries = entries.map(|entry| {
             let kvm_cpuid_entry2 {
@@ -113,10 +114,21 @@ impl Processor {
             } = *entry;
             [function, index, flags, eax, ebx, ecx, edx]
         });
-        (entries.collect(), self.has_xsave)
+        (entries.collect(), self.has_xsave, self.emulated)
     }
 
-    pub fn again(entries: &[[u32; 7]], has_xsave: bool) -> Option<Processor> {
+    /// The type of the task register's segment. Processors load a TSS marked busy, and as such KVM tells of
+    /// it whatever it is; QEMU's emulator opens ports by one only if it is not (check_io in its
+    /// target/i386/tcg).
+    pub fn task_type(&self) -> u8 {
+        if self.emulated {
+            9
+        } else {
+            11
+        }
+    }
+
+    pub fn again(entries: &[[u32; 7]], has_xsave: bool, emulated: bool) -> Option<Processor> {
         let mut all = [kvm_cpuid_entry2::default(); CPUID_ENTRIES];
         for (to, from) in all.get_mut(..entries.len())?.iter_mut().zip(entries) {
             let [function, index, flags, eax, ebx, ecx, edx] = *from;
@@ -138,6 +150,7 @@ impl Processor {
                 entries: all,
             }),
             has_xsave,
+            emulated,
         })
     }
 }
@@ -161,7 +174,11 @@ pub fn processor(kvm: &Kvm) -> Result<Processor, KvmError> {
             _ => {}
         }
     }
-    Ok(Processor { cpuid, has_xsave })
+    Ok(Processor {
+        cpuid,
+        has_xsave,
+        emulated: is_emulated(),
+    })
 }
 
 /// Sets a vCPU up to start the kernel, or to start in it if it is not the first one. Returns whether its
@@ -198,7 +215,7 @@ pub fn start(
         base: PER_CPU + per_cpu::TSS,
         limit: per_cpu::TSS_BYTES as u32 - 1,
         selector: selector::TASK,
-        type_: task_type(),
+        type_: processor.task_type(),
         present: 1,
         ..kvm_segment::default()
     };
@@ -244,17 +261,6 @@ pub fn start(
         ..kvm_regs::default()
     })?;
     Ok(shared)
-}
-
-/// The type of the task register's segment. Processors load a TSS marked busy, and as such KVM tells of
-/// it whatever it is; QEMU's emulator opens ports by one only if it is not (check_io in its
-/// target/i386/tcg).
-pub fn task_type() -> u8 {
-    if is_emulated() {
-        9
-    } else {
-        11
-    }
 }
 
 /// Whether the host runs in QEMU's own emulator.

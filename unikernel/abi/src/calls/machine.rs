@@ -139,7 +139,7 @@ pub const DISPOSITION_HANDLE: u64 = 2;
 
 /// Stores go to the file (MAP_SHARED), not to a private copy.
 pub const MAP_FILE_SHARED: u64 = 1;
-/// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it.
+/// The pages will be written: with `MAP_FILE_SHARED` the descriptor must allow it, without they get their copies now.
 pub const MAP_FILE_WRITE: u64 = 2;
 /// `fd` and `offset` are ignored: new memory, which children of fork(2) share if it is
 /// [`MAP_FILE_SHARED`].
