@@ -28,13 +28,23 @@ fn error(call: &'static str) -> KvmError {
     }
 }
 
+/// A request that a signal interrupts is made anew, but for KVM_RUN, which is to end then.
+///
 /// # Safety
 /// `argument` is what the request takes: a number, or the address of its structure.
 unsafe fn ioctl(fd: &OwnedFd, name: &'static str, request: u64, argument: u64) -> Result<i32> {
-    // SAFETY: the caller vouches for the argument.
-    match unsafe { libc::ioctl(fd.as_raw_fd(), request, argument) } {
-        -1 => Err(error(name)),
-        value => Ok(value),
+    loop {
+        // SAFETY: the caller vouches for the argument.
+        match unsafe { libc::ioctl(fd.as_raw_fd(), request, argument) } {
+            -1 => {
+                let source = io::Error::last_os_error();
+                let interrupted = source.kind() == io::ErrorKind::Interrupted;
+                if !interrupted || request == KVM_RUN {
+                    return Err(KvmError::Call { call: name, source });
+                }
+            }
+            value => return Ok(value),
+        }
     }
 }
 
