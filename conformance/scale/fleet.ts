@@ -9,6 +9,8 @@ interface Result {
   /** Null if a signal ended it. */
   status: number | null;
   signal: NodeJS.Signals | null;
+  /** It took too long, and the signal is from here. */
+  late: boolean;
   stdout: string;
   stderr: string;
 }
@@ -100,8 +102,9 @@ export class Fleet {
   }
 }
 
-function expectSuccess({ status, signal, stdout, stderr }: Result, id: string): void {
-  if (status !== 0) throw new Error(`${id}: ${status ?? signal} ${stdout}${stderr}`);
+function expectSuccess({ status, signal, late, stdout, stderr }: Result, id: string): void {
+  const end = late ? `more than ${SECONDS} s` : (status ?? signal);
+  if (status !== 0) throw new Error(`${id}: ${end} ${stdout}${stderr}`);
 }
 
 function ended(child: ChildProcess): Promise<Result> {
@@ -113,6 +116,8 @@ function ended(child: ChildProcess): Promise<Result> {
   }
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (status, signal) => resolve({ status, signal, ...output }));
+    child.on('close', (status, signal) =>
+      resolve({ status, signal, late: child.killed, ...output }),
+    );
   });
 }

@@ -41,6 +41,10 @@ export class ContainerUnit {
       throw new OciError('ERR_PINION_SYSTEMD', message);
     }
     const user = ctx.rootless;
+    if (user && !isUnified(readHost().cgroups)) {
+      const message = 'cannot use rootless systemd cgroups manager on cgroup v1';
+      throw new OciError('ERR_PINION_SYSTEMD', message);
+    }
     const unit = unitOf(config.linux?.cgroupsPath, id, user);
     const properties = unitProperties(unit, config, isUnified(readHost().cgroups));
     const bus = new Manager(ctx.env, user);

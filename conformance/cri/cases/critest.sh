@@ -1,7 +1,7 @@
 # critest, the conformance tests of the kubelet's interface (where CRITEST names the program): each of its specs. Those that
 # pull images are left out, and those of mount propagation, whose containers mount (docs/abi.md); the images of the
 # others are stood in for by busybox.
-# seconds: 500
+# seconds: 1500
 [ -x "$CRITEST" ] || { echo 'no critest'; exit; }
 export CONTAINERD_NAMESPACE=k8s.io
 web() {

@@ -11,5 +11,6 @@ curl -s http://127.0.0.1:8080/ && curl -s http://127.0.0.1:8080/large | md5sum &
 curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:8080/none
 curl -s -r 5-9 http://127.0.0.1:8080/large | wc -c
 for i in $(seq 40); do curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:8080/ & done | sort | uniq -c | sed 's/^ *//'; wait
-sed -i s/first/second/ nginx.conf && nginx -s reload -c /tmp/n/nginx.conf && sleep 0.5 && curl -s http://127.0.0.1:8080/status
-nginx -s quit -c /tmp/n/nginx.conf && sleep 0.7; test ! -e pid && echo ended; wc -l <access.log
+sed -i s/first/second/ nginx.conf && nginx -s reload -c /tmp/n/nginx.conf 2>reload.log && sleep 0.5 && curl -s http://127.0.0.1:8080/status
+nginx -s quit -c /tmp/n/nginx.conf 2>>reload.log && sleep 0.7; test ! -e pid && echo ended; wc -l <access.log
+grep -c 'signal process started' reload.log

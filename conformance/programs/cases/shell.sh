@@ -15,13 +15,12 @@ for i in 1 2 3 4 5; do (sleep 0.0$((6 - i)); echo "$i" >"job$i") & done
 wait
 cat job1 job2 job3 job4 job5
 sleep 100 &
-kill $!
-wait $!
+{ kill $!; wait $!; } 2>/dev/null
 echo "killed: $?"
 trap 'echo trapped' USR1
 kill -USR1 $$
 trap - USR1
-sh -c 'kill -TERM $$'
+{ sh -c 'kill -TERM $$'; } 2>/dev/null
 echo "terminated: $?"
 sh -c 'trap "echo bye" EXIT; exit 3'
 echo "$?"
