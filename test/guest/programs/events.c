@@ -1,5 +1,6 @@
 /* Waiting for descriptors: poll, select, epoll, eventfd, timerfd, all in one process. */
 #include "check.h"
+#include <limits.h>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -111,6 +112,13 @@ static void epolling(void) {
   SHOW(epoll_pwait(epoll, events, 8, 0, 0));
   SHOW(epoll_ctl(epoll, EPOLL_CTL_DEL, ends[0], 0));
   SHOW(epoll_wait(epoll, events, 0, 0));
+  /* Of which the compiler does not know. */
+  volatile int minus = -1, least = INT_MIN, most = INT_MAX;
+  SHOW(epoll_wait(epoll, events, minus, 0));
+  SHOW(epoll_pwait(epoll, events, least, 0, NULL));
+  SHOW(epoll_pwait2(epoll, events, least, &(struct timespec){0}, NULL));
+  SHOW(epoll_wait(epoll, events, most, 0));
+  SHOW(syscall(SYS_getgroups, minus, NULL));
   SHOW(epoll_wait(ends[0], events, 8, 0));
   SHOW(epoll_create1(0x7777));
   SHOW(syscall(SYS_epoll_create, 0));

@@ -92,6 +92,9 @@ struct Data {
     again: Option<u64>,
 }
 
+/// Bytes of struct epoll_event.
+const EVENT_BYTES: u32 = 12;
+
 impl Data {
     fn reserve(&mut self, bytes: u64) -> Result<u64, Errno> {
         let offset = self.used.next_multiple_of(8);
@@ -189,7 +192,12 @@ impl Data {
                     Some(_) => EVENTS,
                     None => (u64::from(MAX_DATA).min(self.room()) / u64::from(size)).max(1),
                 };
-                let count = (other(at) as u32 as u64).min(most);
+                let count = other(at) as i32;
+                // As epoll_wait(2) and getgroups(2) have it: otherwise more is told than there is room for.
+                if count < 0 || size == EVENT_BYTES && count > i32::MAX / EVENT_BYTES as i32 {
+                    return Err(Errno::EINVAL);
+                }
+                let count = (count as u64).min(most);
                 args[usize::from(at)] = count;
                 let size = u64::from(size);
                 self.output(index, value, count * size, Valid::Items(size))

@@ -95,7 +95,8 @@ const ENTRIES: &[(&str, Rule, Rule)] = &[
 fn arguments(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
     let (arguments, environment) = (lines(&service.arguments), lines(&service.environment));
     let (end, all) = ends(&arguments, &environment);
-    let text = service.view()?.string_bytes(all, 0..all);
+    let view = service.view().ok();
+    let text = view.and_then(|view| view.string_bytes(all, 0..all));
     let Some(mut text) = text.filter(|_| end > 0) else {
         return Ok(arguments);
     };
@@ -111,7 +112,8 @@ fn arguments(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
 fn environment(service: &Service, _: Option<u32>) -> Result<Vec<u8>, Errno> {
     let (arguments, environment) = (lines(&service.arguments), lines(&service.environment));
     let (start, all) = ends(&arguments, &environment);
-    let text = service.view()?.string_bytes(all, start..all);
+    let view = service.view().ok();
+    let text = view.and_then(|view| view.string_bytes(all, start..all));
     Ok(text.unwrap_or(environment))
 }
 
